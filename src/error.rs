@@ -1,0 +1,188 @@
+//! What can go wrong, by meaning. One enum for REST and socket alike.
+//!
+//! Every variant has a stable `code` that clients branch on. The HTTP status is chosen here too,
+//! since the contract pairs the two. `Internal` keeps its cause for the log alone: a client sees
+//! the code and nothing of what is inside.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The input is understood, but breaks a rule; nothing was done.
+    #[error("the request is invalid")]
+    Invalid(Vec<FieldError>),
+    /// The input is not even of the right form.
+    #[error("{0}")]
+    Malformed(String),
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    #[error("{0}")]
+    Forbidden(&'static str),
+    #[error("one of the two has blocked the other")]
+    Blocked,
+    /// Also for what the caller may not know exists.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    #[error("{0}")]
+    Conflict(&'static str),
+    #[error("larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the content type is not supported")]
+    UnsupportedMedia,
+    #[error("too many requests")]
+    RateLimited { retry_after: Duration },
+    /// A part is out of reach; the same request may be sent again after a while.
+    #[error("{part} is unavailable")]
+    Unavailable { part: &'static str, retry_after: Duration },
+    /// No answer in time; what was asked may have been done. Sending it again is safe.
+    #[error("no answer in time")]
+    Timeout,
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// One thing wrong with the input: where, and what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    pub path: String,
+    pub message: String,
+}
+
+impl Error {
+    pub fn invalid(path: &str, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![FieldError { path: path.to_owned(), message: message.into() }])
+    }
+
+    pub fn unavailable(part: &'static str) -> Self {
+        Self::Unavailable { part, retry_after: Duration::from_millis(500) }
+    }
+
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// The name that clients branch on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid(_) | Self::Malformed(_) => "invalid",
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::Forbidden(_) => "forbidden",
+            Self::Blocked => "blocked",
+            Self::NotFound(_) => "notFound",
+            Self::Conflict(_) => "conflict",
+            Self::TooLarge { .. } => "tooLarge",
+            Self::UnsupportedMedia => "unsupportedMedia",
+            Self::RateLimited { .. } => "rateLimited",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// The HTTP status that goes with the code.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Malformed(_) => 400,
+            Self::Unauthenticated(_) => 401,
+            Self::Forbidden(_) | Self::Blocked => 403,
+            Self::NotFound(_) => 404,
+            Self::Conflict(_) => 409,
+            Self::TooLarge { .. } => 413,
+            Self::UnsupportedMedia => 415,
+            Self::Invalid(_) => 422,
+            Self::RateLimited { .. } => 429,
+            Self::Internal(_) => 500,
+            Self::Unavailable { .. } => 503,
+            Self::Timeout => 504,
+        }
+    }
+
+    /// When to try again, where that makes sense.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } | Self::Unavailable { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            _ => None,
+        }
+    }
+
+    /// What is said to the client beside the code.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Invalid(fields) => fields
+                .iter()
+                .map(|field| format!("{}: {}", field.path, field.message))
+                .collect::<Vec<_>>()
+                .join("; "),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    /// A lost or exhausted database is `Unavailable`: the caller may try again. All else is ours.
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::unavailable("the database"),
+            sqlx::Error::Database(db) if is_passing(db.code().as_deref()) => {
+                Self::unavailable("the database")
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+/// SQLSTATEs that speak of the server's state rather than of the statement: connection trouble
+/// (08), read-only (25006), out of resources (53), shutdown or crash recovery (57P), cancelled by
+/// a timeout (57014), deadlock and serialization (40).
+fn is_passing(sqlstate: Option<&str>) -> bool {
+    sqlstate.is_some_and(|code| {
+        ["08", "25006", "53", "57P", "57014", "40"].iter().any(|prefix| code.starts_with(prefix))
+    })
+}
+
+impl From<fred::error::Error> for Error {
+    fn from(error: fred::error::Error) -> Self {
+        tracing::debug!(%error, "redis failed");
+        Self::unavailable("Redis")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients branch on these: a changed line here is a broken client.
+    #[test]
+    fn codes_and_statuses_are_those_of_the_contract() {
+        let after = Duration::from_secs(1);
+        let table = [
+            (Error::invalid("body", "empty"), "invalid", 422),
+            (Error::Malformed("no JSON".into()), "invalid", 400),
+            (Error::Unauthenticated("no token"), "unauthenticated", 401),
+            (Error::Forbidden("role"), "forbidden", 403),
+            (Error::Blocked, "blocked", 403),
+            (Error::NotFound("chat"), "notFound", 404),
+            (Error::Conflict("username"), "conflict", 409),
+            (Error::TooLarge { limit: 1 }, "tooLarge", 413),
+            (Error::UnsupportedMedia, "unsupportedMedia", 415),
+            (Error::RateLimited { retry_after: after }, "rateLimited", 429),
+            (Error::unavailable("x"), "unavailable", 503),
+            (Error::Timeout, "timeout", 504),
+            (Error::internal("secret detail"), "internal", 500),
+        ];
+        for (error, code, status) in table {
+            assert_eq!((error.code(), error.status()), (code, status));
+            assert!(!error.message().contains("secret detail"));
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Plain words of the domain. Imports nothing of the service.
+
+pub mod id;
+pub mod time;
