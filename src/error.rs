@@ -57,6 +57,15 @@ impl Error {
         Self::Invalid(vec![FieldError { path: path.to_owned(), message: message.into() }])
     }
 
+    /// All that is wrong, or `Ok` where nothing is.
+    pub fn of_fields(problems: Vec<(&str, String)>) -> Result<()> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let field = |(path, message): (&str, String)| FieldError { path: path.to_owned(), message };
+        Err(Self::Invalid(problems.into_iter().map(field).collect()))
+    }
+
     pub fn unavailable(part: &'static str) -> Self {
         Self::Unavailable { part, retry_after: Duration::from_millis(500) }
     }

@@ -1,4 +1,9 @@
 //! Plain words of the domain. Imports nothing of the service.
 
+pub mod chat;
+pub mod event;
 pub mod id;
+pub mod message;
+pub mod session;
 pub mod time;
+pub mod user;

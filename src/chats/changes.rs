@@ -1,0 +1,159 @@
+//! Catching up: the present state of what changed since a reader was last here.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+
+use super::{Chats, views};
+use crate::error::{Error, Result};
+use crate::model::id::{ChatId, UserId};
+use crate::protocol::changes::{Changes, Synced};
+use crate::protocol::request::Known;
+use crate::store::chats::{self, ChatRow};
+use crate::store::{members, messages};
+
+/// One snapshot for all that an answer says, so that it is the state at exactly `toSeq`.
+const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+
+/// Messages of one answer; members come beside them. One event changes at most 1,000 members, so a
+/// page always gets on.
+const MESSAGES: i64 = 100;
+const MEMBERS: i64 = 2_000;
+
+/// Messages of all chats that one `sync` brings; chats beyond are marked incomplete.
+const SYNC_MESSAGES: i64 = 1_000;
+
+/// About how many bytes of text an answer has, at the most.
+const TEXT_BYTES: usize = 256 * 1024;
+
+/// Chats that a `sync` may name.
+pub const SYNC_CHATS: usize = 1_000;
+
+impl Chats {
+    /// What changed in a chat after `after_seq`.
+    ///
+    /// # Errors
+    /// `NotFound`, also where the caller is not in the chat.
+    pub async fn changes(
+        &self,
+        caller: UserId,
+        chat: ChatId,
+        after_seq: i64,
+        limit: Option<i64>,
+    ) -> Result<Changes> {
+        let limit = limit.unwrap_or(MESSAGES).clamp(1, MESSAGES);
+        let mut snapshot = self.pool.begin_with(SNAPSHOT).await?;
+        let row = chats::find(&mut *snapshot, caller, chat).await?;
+        let row = row.ok_or(Error::NotFound("chat"))?;
+        changes(&mut snapshot, caller, row, after_seq, limit).await
+    }
+
+    /// What changed in all chats of the caller, given how far each is known.
+    pub async fn sync(&self, caller: UserId, known: &[Known]) -> Result<Synced> {
+        let mut snapshot = self.pool.begin_with(SNAPSHOT).await?;
+        let standings = members::chats_of(&mut *snapshot, caller).await?;
+        let present: HashMap<ChatId, i64> =
+            standings.iter().map(|standing| (standing.chat_id, standing.last_seq)).collect();
+        let named: HashSet<ChatId> = known.iter().map(|known| known.chat_id).collect();
+        let removed: Vec<ChatId> =
+            named.iter().copied().filter(|chat| !present.contains_key(chat)).collect();
+
+        let added: Vec<ChatId> =
+            present.keys().copied().filter(|chat| !named.contains(chat)).collect();
+        let added = chats::some(&mut *snapshot, caller, &added).await?;
+        let added = views::all(&mut *snapshot, caller, added).await?;
+
+        let behind: HashMap<ChatId, i64> = known
+            .iter()
+            .filter(|known| {
+                present.get(&known.chat_id).is_some_and(|last| *last > known.after_seq)
+            })
+            .map(|known| (known.chat_id, known.after_seq))
+            .collect();
+        let ids: Vec<ChatId> = behind.keys().copied().collect();
+        let rows = chats::some(&mut *snapshot, caller, &ids).await?;
+        let mut left = SYNC_MESSAGES;
+        let mut answered = Vec::with_capacity(rows.len());
+        for row in rows {
+            let after_seq = behind[&row.id];
+            let limit = MESSAGES.min(left);
+            if limit == 0 {
+                answered.push(nothing_yet(row.id, after_seq));
+                continue;
+            }
+            let found = changes(&mut snapshot, caller, row, after_seq, limit).await?;
+            left -= i64::try_from(found.messages.len()).unwrap_or(left);
+            answered.push(found);
+        }
+        Ok(Synced { chats: answered, removed, added })
+    }
+}
+
+/// The answer is full: the client asks for this chat again.
+fn nothing_yet(chat_id: ChatId, after_seq: i64) -> Changes {
+    Changes {
+        chat_id,
+        from_seq: after_seq,
+        to_seq: after_seq,
+        complete: false,
+        messages: Vec::new(),
+        members: Vec::new(),
+        left: Vec::new(),
+        chat: None,
+    }
+}
+
+async fn changes(
+    snapshot: &mut PgConnection,
+    caller: UserId,
+    row: ChatRow,
+    after_seq: i64,
+    limit: i64,
+) -> Result<Changes> {
+    let (chat, last_seq) = (row.id, row.last_seq);
+    let from_seq = after_seq.max(0);
+    let mut to_seq = last_seq.max(from_seq);
+
+    let mut found = messages::changed_after(&mut *snapshot, chat, from_seq, limit + 1).await?;
+    let mut bytes = 0;
+    let fits = found
+        .iter()
+        .take(usize::try_from(limit).unwrap_or(usize::MAX))
+        .take_while(|(_, message)| {
+            let first = bytes == 0;
+            bytes += message.body.as_ref().map_or(0, String::len) + 1;
+            first || bytes <= TEXT_BYTES
+        })
+        .count();
+    if found.len() > fits {
+        to_seq = found[fits - 1].0;
+        found.truncate(fits);
+    }
+
+    let mut people = members::changed_after(&mut *snapshot, chat, from_seq, MEMBERS + 1).await?;
+    if people.len() > usize::try_from(MEMBERS).unwrap_or(usize::MAX) {
+        // The last event may be cut: leave it to the next page.
+        to_seq = to_seq.min(people.last().map_or(to_seq, |row| row.changed_seq - 1));
+        found.retain(|(changed_seq, _)| *changed_seq <= to_seq);
+    }
+    people.retain(|row| row.changed_seq <= to_seq);
+    let (gone, present): (Vec<_>, Vec<_>) =
+        people.into_iter().partition(|row| row.left_seq.is_some());
+
+    let chat_changed = row.changed_seq > from_seq && row.changed_seq <= to_seq;
+    let members = views::members(&mut *snapshot, present).await?;
+    let chat_view = match chat_changed {
+        true => Some(views::one(&mut *snapshot, caller, row).await?),
+        false => None,
+    };
+    Ok(Changes {
+        chat_id: chat,
+        from_seq,
+        to_seq,
+        complete: to_seq >= last_seq,
+        messages: found.into_iter().map(|(_, message)| message).collect(),
+        members,
+        left: gone.into_iter().map(|row| row.user_id).collect(),
+        chat: chat_view,
+    })
+}

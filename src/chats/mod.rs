@@ -1,0 +1,167 @@
+//! Chats: making them, showing them, and what a reader of them has missed.
+
+mod changes;
+mod views;
+
+use sqlx::types::time::OffsetDateTime;
+
+use crate::error::{Error, Result};
+use crate::log::append::{ChatLog, Request};
+use crate::log::command::Action;
+use crate::model::chat::{Chat, Member, Pair};
+use crate::model::id::{ChatId, CommandId, UserId};
+use crate::protocol::changes::Receipt;
+use crate::store::chats::ListPosition;
+use crate::store::{Pool, chats, members, users};
+
+/// Characters of a group's title and description.
+const TITLE_CHARS: usize = 128;
+const DESCRIPTION_CHARS: usize = 2_000;
+
+/// Receipts that opening a chat brings, at the most: of a large group, those who read furthest.
+const RECEIPTS: i64 = 200;
+
+/// Use cases around chats. Cheap to clone.
+#[derive(Clone)]
+pub struct Chats {
+    pool: Pool,
+    log: ChatLog,
+    members_per_call: usize,
+}
+
+/// A group to be.
+pub struct NewGroup {
+    pub title: String,
+    pub description: Option<String>,
+    pub members: Vec<UserId>,
+}
+
+impl Chats {
+    pub fn new(pool: Pool, log: ChatLog, members_per_call: usize) -> Self {
+        Self { pool, log, members_per_call }
+    }
+
+    /// Makes a group; the caller owns it.
+    ///
+    /// # Errors
+    /// `Invalid` with all that is wrong; `NotFound` where a member does not exist.
+    pub async fn create_group(&self, owner: UserId, group: NewGroup) -> Result<Chat> {
+        self.check_group(&group)?;
+        let mut members = group.members;
+        members.sort_unstable();
+        members.dedup();
+        if users::by_ids(&self.pool, &members).await?.len() != members.len() {
+            return Err(Error::NotFound("user"));
+        }
+        let chat = ChatId::new();
+        let action =
+            Action::CreateGroup { title: group.title, description: group.description, members };
+        self.log.call(Request { id: CommandId::new(), chat, actor: owner, action }).await?;
+        self.find(owner, chat).await
+    }
+
+    fn check_group(&self, group: &NewGroup) -> Result<()> {
+        let mut problems = Vec::new();
+        let title = group.title.chars().count();
+        if title == 0 || title > TITLE_CHARS || group.title.contains('\0') {
+            problems.push(("title", format!("from 1 to {TITLE_CHARS} characters, without NUL")));
+        }
+        let description = group.description.as_deref().unwrap_or_default();
+        if description.chars().count() > DESCRIPTION_CHARS || description.contains('\0') {
+            let rule = format!("at most {DESCRIPTION_CHARS} characters, without NUL");
+            problems.push(("description", rule));
+        }
+        if group.members.len() > self.members_per_call {
+            problems.push(("memberIds", format!("at most {} in one call", self.members_per_call)));
+        }
+        Error::of_fields(problems)
+    }
+
+    /// The chat of the caller with somebody, made where there is none; the flag tells whether it
+    /// was made now.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such person, `Blocked` where one has blocked the other.
+    pub async fn open_direct(&self, caller: UserId, peer: UserId) -> Result<(Chat, bool)> {
+        let pair = Pair::of(caller, peer)
+            .ok_or_else(|| Error::invalid("userId", "somebody other than yourself"))?;
+        if users::by_ids(&self.pool, &[peer]).await?.is_empty() {
+            return Err(Error::NotFound("user"));
+        }
+        // Claimed before it is made: both may open it at once, on two nodes. A claim whose chat was
+        // never made, since a node died between, is carried out by whoever comes next.
+        let mine = ChatId::new();
+        let chat = chats::claim_direct(&self.pool, pair, mine).await?;
+        if let Some(row) = chats::find(&self.pool, caller, chat).await? {
+            let view = views::one(&self.pool, caller, row).await?;
+            return Ok((view, false));
+        }
+        let action = Action::CreateDirect { peer };
+        self.log.call(Request { id: CommandId::new(), chat, actor: caller, action }).await?;
+        Ok((self.find(caller, chat).await?, chat == mine))
+    }
+
+    /// # Errors
+    /// `NotFound`, also where the caller is not in it.
+    pub async fn find(&self, caller: UserId, chat: ChatId) -> Result<Chat> {
+        let row = chats::find(&self.pool, caller, chat).await?.ok_or(Error::NotFound("chat"))?;
+        views::one(&self.pool, caller, row).await
+    }
+
+    /// The caller's chats, pinned ones first, then by last activity; and where the next page
+    /// begins.
+    pub async fn list(
+        &self,
+        caller: UserId,
+        after: Option<ListPosition>,
+        pinned_only: bool,
+        limit: usize,
+    ) -> Result<(Vec<Chat>, Option<ListPosition>)> {
+        let most = i64::try_from(limit).unwrap_or(100) + 1;
+        let mut rows = chats::list(&self.pool, caller, after, pinned_only, most).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| ListPosition {
+            pinned: row.pinned_at.is_some(),
+            last_activity_at: row.last_activity_at,
+            chat: row.id,
+        });
+        Ok((views::all(&self.pool, caller, rows).await?, next))
+    }
+
+    /// A chat's members, the first to join first; and where the next page begins.
+    ///
+    /// # Errors
+    /// `NotFound`, also where the caller is not in the chat.
+    pub async fn members(
+        &self,
+        caller: UserId,
+        chat: ChatId,
+        after: Option<(OffsetDateTime, UserId)>,
+        limit: usize,
+    ) -> Result<(Vec<Member>, Option<(OffsetDateTime, UserId)>)> {
+        self.check_member(caller, chat).await?;
+        let most = i64::try_from(limit).unwrap_or(100) + 1;
+        let mut rows = members::list(&self.pool, chat, after, most).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| (row.joined_at, row.user_id));
+        Ok((views::members(&self.pool, rows).await?, next))
+    }
+
+    pub async fn receipts(&self, caller: UserId, chat: ChatId) -> Result<Vec<Receipt>> {
+        self.check_member(caller, chat).await?;
+        let rows = members::receipts(&self.pool, chat, RECEIPTS).await?;
+        let receipts = rows
+            .into_iter()
+            .map(|(user_id, read_seq, at)| Receipt { user_id, read_seq, at: at.into() });
+        Ok(receipts.collect())
+    }
+
+    /// # Errors
+    /// `NotFound` where the caller is not in the chat.
+    pub async fn check_member(&self, caller: UserId, chat: ChatId) -> Result<()> {
+        let role = members::role(&self.pool, chat, caller).await?;
+        role.map(drop).ok_or(Error::NotFound("chat"))
+    }
+}

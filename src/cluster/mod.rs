@@ -1,0 +1,3 @@
+//! Who is in the cluster.
+
+pub mod registry;

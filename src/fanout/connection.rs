@@ -1,0 +1,79 @@
+//! A connection, as the hub knows it: whose it is, what it is in, what waits for it.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard};
+
+use super::outbox::Outbox;
+use crate::model::id::{ChatId, ConnectionId, SessionId, UserId};
+
+pub struct Connection {
+    pub id: ConnectionId,
+    pub user: UserId,
+    pub session: SessionId,
+    pub outbox: Outbox,
+    chats: Mutex<Chats>,
+}
+
+#[derive(Default)]
+struct Chats {
+    /// The rooms that the connection is in.
+    rooms: HashSet<ChatId>,
+    /// Those that it has opened: they bring ephemera too.
+    opened: HashSet<ChatId>,
+    /// Set when the connection has left: it must not enter a room any more.
+    gone: bool,
+}
+
+impl Connection {
+    pub fn new(user: UserId, session: SessionId, outbox_bytes: usize) -> Self {
+        Self {
+            id: ConnectionId::new(),
+            user,
+            session,
+            outbox: Outbox::new(outbox_bytes),
+            chats: Mutex::default(),
+        }
+    }
+
+    pub fn is_in(&self, chat: ChatId) -> bool {
+        self.lock().rooms.contains(&chat)
+    }
+
+    pub fn has_opened(&self, chat: ChatId) -> bool {
+        self.lock().opened.contains(&chat)
+    }
+
+    /// Opens a chat that the connection is in.
+    pub fn open(&self, chat: ChatId) {
+        self.lock().opened.insert(chat);
+    }
+
+    pub fn close(&self, chat: ChatId) {
+        self.lock().opened.remove(&chat);
+    }
+
+    /// Notes a room; `false` where it is known already, or the connection has gone. Called with the
+    /// room's lock held, never the other way round.
+    pub(super) fn enter(&self, chat: ChatId) -> bool {
+        let mut chats = self.lock();
+        !chats.gone && chats.rooms.insert(chat)
+    }
+
+    pub(super) fn leave(&self, chat: ChatId) {
+        let mut chats = self.lock();
+        chats.rooms.remove(&chat);
+        chats.opened.remove(&chat);
+    }
+
+    /// Lets no room in any more and returns those it was in.
+    pub(super) fn go(&self) -> HashSet<ChatId> {
+        let mut chats = self.lock();
+        chats.gone = true;
+        chats.opened = HashSet::new();
+        std::mem::take(&mut chats.rooms)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Chats> {
+        self.chats.lock().expect("nothing panics while the lock is held")
+    }
+}

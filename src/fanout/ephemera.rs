@@ -1,0 +1,116 @@
+//! What goes through Redis pub/sub alone and may be lost: typing, ended sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::hub::Hub;
+use crate::log::partition::Partitioner;
+use crate::log::shard::{Shard, Shards};
+use crate::model::id::{ChatId, UserId};
+use crate::model::session::SessionEnded;
+use crate::protocol::push::{self, SessionRevoked, Typing};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Signal {
+    Typing { chat: ChatId, user: UserId, typing: bool },
+    SessionEnded(SessionEnded),
+}
+
+/// Sends and hands on ephemera. Cheap to clone.
+#[derive(Clone)]
+pub struct Ephemera {
+    shards: Shards,
+    partitioner: Arc<Partitioner>,
+    hub: Hub,
+}
+
+impl Ephemera {
+    pub fn new(shards: Shards, partitioner: Partitioner, hub: Hub) -> Self {
+        Self { shards, partitioner: Arc::new(partitioner), hub }
+    }
+
+    /// Tells those who have the chat open that somebody is typing.
+    pub async fn typing(&self, chat: ChatId, user: UserId, typing: bool) {
+        let shard = self.shards.of(self.partitioner.of(chat));
+        self.publish(shard, &Signal::Typing { chat, user, typing }).await;
+    }
+
+    /// Tells all nodes that a session has ended. Over every shard: one may be away, and hearing it
+    /// twice does no harm.
+    pub async fn session_ended(&self, ended: SessionEnded) {
+        self.hand_on(Signal::SessionEnded(ended));
+        for shard in self.shards.all() {
+            self.publish(shard, &Signal::SessionEnded(ended)).await;
+        }
+    }
+
+    async fn publish(&self, shard: &Shard, signal: &Signal) {
+        let bytes = serde_json::to_vec(signal).expect("a signal is plain data");
+        let channel = self.shards.keys.live_channel();
+        let published: Result<i64, _> =
+            shard.client.publish(channel, bytes::Bytes::from(bytes)).await;
+        if let Err(error) = published {
+            tracing::debug!(%error, "a signal was not sent");
+        }
+    }
+
+    /// Listens on a shard until `stop`.
+    pub async fn listen(self, shard: Shard, stop: CancellationToken) {
+        tokio::select! {
+            () = self.listen_for_ever(&shard) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn listen_for_ever(&self, shard: &Shard) {
+        loop {
+            let Ok(client) = shard.subscriber().await else {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            };
+            // Subscribes again after every reconnection.
+            let keeper = client.manage_subscriptions();
+            let mut messages = client.message_rx();
+            client.wait_for_connect().await.ok();
+            if client.subscribe(self.shards.keys.live_channel()).await.is_err() {
+                keeper.abort();
+                client.quit().await.ok();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+            loop {
+                match messages.recv().await {
+                    Ok(message) => {
+                        let signal = message.value.as_bytes().map(serde_json::from_slice::<Signal>);
+                        if let Some(Ok(signal)) = signal {
+                            self.hand_on(signal);
+                        }
+                    }
+                    // Ephemera may be lost; sessions are checked against Postgres too.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                }
+            }
+            keeper.abort();
+        }
+    }
+
+    fn hand_on(&self, signal: Signal) {
+        match signal {
+            Signal::Typing { chat, user, typing } => {
+                let data = Typing { chat_id: chat, user_id: user, typing };
+                self.hub.ephemeral(chat, user, "typing", &push::frame("typing", data));
+            }
+            Signal::SessionEnded(SessionEnded { session_id, user_id, reason }) => {
+                let bytes = push::frame("sessionRevoked", SessionRevoked { session_id, reason });
+                self.hub.end_session(user_id, session_id, &bytes);
+            }
+        }
+    }
+}

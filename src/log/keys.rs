@@ -1,0 +1,97 @@
+//! Every Redis key, in one place.
+//!
+//! | key | type | life | written by | read by |
+//! |---|---|---|---|---|
+//! | `<prefix>:{<tag>}:in` | stream | trimmed behind what is published | edges | the owner |
+//! | `<prefix>:{<tag>}:out` | stream | bounded tail | the owner | edges |
+//! | `<prefix>:{<tag>}:dead` | stream | the newest 10,000 | the owner | operators |
+//! | `<prefix>:{<tag>}:lease` | string | the lease's time | writers | writers |
+//! | `<prefix>:{nodes}:names` | set | for ever | nodes | nodes |
+//! | `<prefix>:{nodes}:<name>` | string, boot id | the lease's time | that node | nodes |
+//! | `<prefix>:live` | channel | – | edges | edges |
+//!
+//! A partition's tag is chosen so that the partitions spread evenly over the slots of a Redis
+//! Cluster: plain numbers leave some primaries empty.
+
+/// Redis Cluster's slots.
+const SLOTS: u32 = 16_384;
+
+/// Builds keys under one prefix, so that clusters and tests can share a server.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    prefix: String,
+    tags: Vec<String>,
+}
+
+impl Keys {
+    pub fn new(prefix: &str, partitions: u16) -> Self {
+        let tags = (0..partitions).map(|partition| tag(partition, partitions)).collect();
+        Self { prefix: prefix.to_owned(), tags }
+    }
+
+    fn of(&self, partition: u16, what: &str) -> String {
+        format!("{}:{{{}}}:{what}", self.prefix, self.tags[usize::from(partition)])
+    }
+
+    pub fn input(&self, partition: u16) -> String {
+        self.of(partition, "in")
+    }
+
+    pub fn output(&self, partition: u16) -> String {
+        self.of(partition, "out")
+    }
+
+    pub fn dead(&self, partition: u16) -> String {
+        self.of(partition, "dead")
+    }
+
+    pub fn lease(&self, partition: u16) -> String {
+        self.of(partition, "lease")
+    }
+
+    pub fn node_names(&self) -> String {
+        format!("{}:{{nodes}}:names", self.prefix)
+    }
+
+    pub fn node(&self, name: &str) -> String {
+        format!("{}:{{nodes}}:node:{name}", self.prefix)
+    }
+
+    /// The channel of ephemera: typing, ended sessions.
+    pub fn live_channel(&self) -> String {
+        format!("{}:live", self.prefix)
+    }
+}
+
+/// The first of `p<partition>-<k>` whose slot lies in the partition's share of the slots.
+fn tag(partition: u16, partitions: u16) -> String {
+    let share = |slot: u32| slot * u32::from(partitions) / SLOTS;
+    (0u32..)
+        .map(|k| format!("p{partition}-{k}"))
+        .find(|tag| share(u32::from(fred::util::redis_keyslot(tag.as_bytes()))) == u32::from(partition))
+        .expect("CRC16 reaches every slot")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_spread_evenly_over_the_slots_of_a_cluster() {
+        let keys = Keys::new("t", 16);
+        for partition in 0..16 {
+            let slot = fred::util::redis_keyslot(keys.input(partition).as_bytes());
+            assert_eq!(u32::from(slot) * 16 / SLOTS, u32::from(partition));
+            assert_eq!(slot, fred::util::redis_keyslot(keys.lease(partition).as_bytes()));
+        }
+    }
+
+    /// A changed key is a lost stream: these names are part of the format.
+    #[test]
+    fn names_are_frozen() {
+        let keys = Keys::new("chat", 16);
+        let partition_0 = keys.output(0);
+        assert_eq!(partition_0, format!("chat:{{{}}}:out", tag(0, 16)));
+        assert!(partition_0.starts_with("chat:{p0-"));
+    }
+}

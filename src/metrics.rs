@@ -1,0 +1,109 @@
+//! Every metric, in one place: name, unit, and the question that it answers.
+//!
+//! The handles are made once and kept, since making one hashes its labels. They hang on a recorder
+//! of the node's own, so that several nodes can run in one process.
+
+use std::sync::Arc;
+
+use metrics::{Counter, Gauge, Histogram, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Bounds of all latency histograms, in seconds.
+const SECONDS: &[f64] =
+    &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+/// Bounds of counts of things handled at once.
+const COUNTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $kind:ident $field:ident = $name:literal $({ $label:literal = $value:literal })? $unit:ident $help:literal;)*) => {
+        pub struct Metrics {
+            $($(#[$doc])* pub $field: metrics!(@type $kind),)*
+        }
+
+        impl Metrics {
+            fn register() -> Self {
+                $(metrics!(@describe $kind $name $unit $help);)*
+                Self { $($field: metrics!(@make $kind $name $($label $value)?),)* }
+            }
+
+            /// Every name, for the test that compares dashboards and docs with it.
+            pub const NAMES: &[&str] = &[$($name),*];
+        }
+    };
+    (@type counter) => { Counter };
+    (@type gauge) => { Gauge };
+    (@type histogram) => { Histogram };
+    (@make counter $name:literal $($label:literal $value:literal)?) => { metrics::counter!($name $(, $label => $value)?) };
+    (@make gauge $name:literal $($label:literal $value:literal)?) => { metrics::gauge!($name $(, $label => $value)?) };
+    (@make histogram $name:literal $($label:literal $value:literal)?) => { metrics::histogram!($name $(, $label => $value)?) };
+    (@describe counter $name:literal $unit:ident $help:literal) => { metrics::describe_counter!($name, Unit::$unit, $help) };
+    (@describe gauge $name:literal $unit:ident $help:literal) => { metrics::describe_gauge!($name, Unit::$unit, $help) };
+    (@describe histogram $name:literal $unit:ident $help:literal) => { metrics::describe_histogram!($name, Unit::$unit, $help) };
+}
+
+metrics! {
+    gauge connections = "chat_connections" Count "Authenticated sockets that are open.";
+    counter connections_opened = "chat_connections_opened_total" Count "Sockets that authenticated.";
+    counter slow_readers = "chat_slow_readers_total" Count "Sockets closed with 4408, because they read too slowly.";
+    counter frames_in = "chat_frames_in_total" Count "Frames that sockets sent us.";
+    counter frames_out = "chat_frames_out_total" Count "Frames written to sockets.";
+    counter flushes = "chat_flushes_total" Count "Writes to sockets; frames per write tell how well they are joined.";
+    counter ephemera_dropped = "chat_ephemera_dropped_total" Count "Typing and the like not delivered to a slow reader.";
+    histogram append_seconds = "chat_append_seconds" Seconds "From taking commands off the queue to their being in the in stream.";
+    histogram ack_seconds = "chat_ack_seconds" Seconds "From a socket's sendMessage to its answer.";
+    histogram commit_seconds = "chat_commit_seconds" Seconds "A writer's transaction.";
+    histogram publish_seconds = "chat_publish_seconds" Seconds "From commit to being in the out streams.";
+    histogram batch_commands = "chat_batch_commands" Count "Commands of one transaction.";
+    histogram fan_out_seconds = "chat_fan_out_seconds" Seconds "Handing the entries of one read to the outboxes.";
+    counter commands_done = "chat_commands_total" { "result" = "done" } Count "Commands decided by this node's writers, by what they came to.";
+    counter commands_repeated = "chat_commands_total" { "result" = "repeated" } Count "Commands decided by this node's writers, by what they came to.";
+    counter commands_refused = "chat_commands_total" { "result" = "refused" } Count "Commands decided by this node's writers, by what they came to.";
+    counter takeovers = "chat_takeovers_total" Count "Partitions that this node took over.";
+    gauge partitions_owned = "chat_partitions_owned" Count "Partitions whose owner this node is.";
+    counter fence_rejected_postgres = "chat_fence_rejected_total" { "by" = "postgres" } Count "Batches or entries of this node that were refused, because another had taken the partition over.";
+    counter fence_rejected_redis = "chat_fence_rejected_total" { "by" = "redis" } Count "Batches or entries of this node that were refused, because another had taken the partition over.";
+    counter dead_letters = "chat_dead_letters_total" Count "Commands set aside, because they could not be read or done.";
+    counter catch_ups = "chat_catch_ups_total" Count "Chats whose missed events were read from Postgres.";
+    counter missed = "chat_out_gaps_total" Count "Times that this node found events of a partition missing.";
+    counter resyncs = "chat_resyncs_total" Count "Sockets told to sync, because too much was missed.";
+    counter sync_chats = "chat_sync_chats_total" Count "Chats for which a client asked what it had missed.";
+    counter http_requests = "chat_http_requests_total" Count "REST requests answered.";
+    histogram http_seconds = "chat_http_seconds" Seconds "REST requests, from the head to the answer.";
+}
+
+impl Metrics {
+    /// A node's metrics and the way to print them.
+    pub fn new(node: &str) -> (Arc<Self>, PrometheusHandle) {
+        let mut builder = PrometheusBuilder::new().add_global_label("node", node);
+        let buckets = [
+            (Matcher::Suffix("_seconds".to_owned()), SECONDS),
+            (Matcher::Full("chat_batch_commands".to_owned()), COUNTS),
+        ];
+        for (matcher, bounds) in buckets {
+            builder = builder
+                .set_buckets_for_metric(matcher, bounds)
+                .expect("the bounds are constants, and not empty");
+        }
+        let recorder = builder.build_recorder();
+        let metrics = metrics::with_local_recorder(&recorder, Self::register);
+        (Arc::new(metrics), recorder.handle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_of_one_process_count_apart() {
+        let (one, print_one) = Metrics::new("n1");
+        let (_two, print_two) = Metrics::new("n2");
+        one.takeovers.increment(3);
+        one.commit_seconds.record(0.002);
+        let text = print_one.render();
+        assert!(text.contains("chat_takeovers_total{node=\"n1\"} 3"), "{text}");
+        assert!(text.contains("chat_commit_seconds_bucket"), "a histogram, not a summary: {text}");
+        assert!(print_two.render().contains("chat_takeovers_total{node=\"n2\"} 0"));
+    }
+}

@@ -1,0 +1,139 @@
+//! Chats and their members, as the wire shows them.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ChatId, UserId};
+use super::message::Message;
+use super::time::Timestamp;
+use super::user::User;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ChatKind {
+    Direct,
+    Group,
+}
+
+impl ChatKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Group => "group",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Direct, Self::Group].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// What a member may do, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Role {
+    Member,
+    Moderator,
+    Admin,
+    Owner,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Member, Self::Moderator, Self::Admin, Self::Owner];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Moderator => "moderator",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+
+    /// The table Role × Action: the one place that says who may do what in a chat.
+    pub fn may(self, action: ChatAction) -> bool {
+        match action {
+            ChatAction::Send | ChatAction::EditOwn | ChatAction::DeleteOwn => true,
+            ChatAction::DeleteOthers => self >= Self::Moderator,
+        }
+    }
+}
+
+/// What somebody does in a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChatAction {
+    Send,
+    EditOwn,
+    DeleteOwn,
+    DeleteOthers,
+}
+
+/// What all members of a chat see of it alike. Pushes carry this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedChat {
+    pub id: ChatId,
+    pub kind: ChatKind,
+    pub title: Option<String>,
+    pub description: Option<String>,
+    pub avatar_url: Option<String>,
+    pub member_count: i32,
+    pub last_seq: i64,
+    pub last_message: Option<Message>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// A chat as one of its members sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chat {
+    #[serde(flatten)]
+    pub shared: SharedChat,
+    pub role: Role,
+    pub read_seq: i64,
+    pub unread_count: i64,
+    pub pinned: bool,
+    pub muted_until: Option<Timestamp>,
+    /// The other one of a direct chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<User>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    pub user: User,
+    pub role: Role,
+    pub joined_at: Timestamp,
+}
+
+/// Who is in a direct chat: the lower id first, so that a pair has one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    pub low: UserId,
+    pub high: UserId,
+}
+
+impl Pair {
+    /// `None` for somebody with themselves.
+    pub fn of(one: UserId, other: UserId) -> Option<Self> {
+        (one != other).then(|| Self { low: one.min(other), high: one.max(other) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_moderators_and_above_delete_others_messages() {
+        let may: Vec<bool> =
+            Role::ALL.iter().map(|role| role.may(ChatAction::DeleteOthers)).collect();
+        assert_eq!(may, [false, true, true, true]);
+        assert!(Role::ALL.iter().all(|role| role.may(ChatAction::Send)));
+    }
+}

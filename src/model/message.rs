@@ -1,0 +1,50 @@
+//! A message, as the wire shows it.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{ChatId, CommandId, MessageId, UserId};
+use super::time::Timestamp;
+
+/// Characters of the answered message that a reply quotes.
+pub const EXCERPT_CHARS: usize = 140;
+
+/// How deep an answer to an answer to an … may go; each level costs one row's update per answer.
+pub const MAX_THREAD_DEPTH: i16 = 500;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    pub id: MessageId,
+    pub chat_id: ChatId,
+    pub seq: i64,
+    pub sender_id: UserId,
+    pub client_id: CommandId,
+    /// `None` once deleted.
+    pub body: Option<String>,
+    pub files: Vec<serde_json::Value>,
+    pub reply_to: Option<Quote>,
+    pub thread_root_id: Option<MessageId>,
+    pub reply_count: i32,
+    pub mentions: Vec<UserId>,
+    pub reactions: Vec<Reaction>,
+    pub edited_at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+}
+
+/// The answered message, in short. Its excerpt is gone when it is deleted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Quote {
+    pub message_id: MessageId,
+    pub seq: i64,
+    pub sender_id: UserId,
+    pub excerpt: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reaction {
+    pub emoji: String,
+    pub count: i64,
+    pub me: bool,
+}

@@ -1,0 +1,186 @@
+//! Pushes: what the server sends unasked.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::model::chat::Chat;
+use crate::model::event::{Change, Event, EventKind};
+use crate::model::id::{ChatId, ConnectionId, MessageId, SessionId, UserId};
+use crate::model::message::Message;
+use crate::model::session::EndReason;
+use crate::model::time::Timestamp;
+
+/// A push as a frame.
+pub fn frame(event: &str, data: impl Serialize) -> Bytes {
+    #[derive(Serialize)]
+    struct Push<'a, T> {
+        event: &'a str,
+        data: T,
+    }
+    serde_json::to_vec(&Push { event, data }).expect("a push is plain data").into()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessagePush<'a> {
+    chat_id: ChatId,
+    seq: i64,
+    message: &'a Message,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MessageDeleted {
+    chat_id: ChatId,
+    seq: i64,
+    message_id: MessageId,
+    message_seq: i64,
+    by: UserId,
+}
+
+/// The frame of a durable event that all readers get alike; `None` where each gets its own.
+pub fn durable(event: &Event) -> Option<Bytes> {
+    let (chat_id, seq) = (event.chat, event.seq);
+    let name = event.change.kind().name();
+    match &event.change {
+        Change::MessageCreated(message) | Change::MessageEdited(message) => {
+            Some(frame(name, MessagePush { chat_id, seq, message }))
+        }
+        Change::MessageDeleted { message_id, message_seq } => Some(frame(
+            name,
+            MessageDeleted {
+                chat_id,
+                seq,
+                message_id: *message_id,
+                message_seq: *message_seq,
+                by: event.actor,
+            },
+        )),
+        Change::ChatCreated(_) => None,
+    }
+}
+
+/// A new chat, as one of its first members sees it.
+pub fn chat_created(chat: &Chat) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct ChatCreated<'a> {
+        chat_id: ChatId,
+        seq: i64,
+        chat: &'a Chat,
+    }
+    let data = ChatCreated { chat_id: chat.shared.id, seq: 1, chat };
+    frame(EventKind::ChatCreated.name(), data)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ready {
+    pub connection_id: ConnectionId,
+    pub user_id: UserId,
+    pub session_id: SessionId,
+    pub server_time: Timestamp,
+    pub heartbeat_ms: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Typing {
+    pub chat_id: ChatId,
+    pub user_id: UserId,
+    pub typing: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResyncRequired<'a> {
+    pub chat_ids: &'a [ChatId],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GoingAway {
+    pub reconnect_after_ms: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TokenExpiring {
+    pub expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionRevoked {
+    pub session_id: SessionId,
+    pub reason: EndReason,
+}
+
+/// What `subscribe` can name. A connection keeps its choice as a set of bits.
+pub const NAMES: &[&str] = &[
+    "messageCreated",
+    "messageEdited",
+    "messageDeleted",
+    "reactionAdded",
+    "reactionRemoved",
+    "memberJoined",
+    "memberLeft",
+    "memberRoleChanged",
+    "chatCreated",
+    "chatUpdated",
+    "chatDeleted",
+    "readReceipt",
+    "typing",
+    "presenceChanged",
+    "chatStateChanged",
+    "userUpdated",
+];
+
+/// Which pushes a connection wants. What concerns the connection itself always comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted(u32);
+
+impl Wanted {
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// # Errors
+    /// The first name that is not one of [`NAMES`] or `*`.
+    pub fn of(names: &[String]) -> Result<Self, &str> {
+        names.iter().try_fold(Self(0), |wanted, name| match name.as_str() {
+            "*" => Ok(Self::ALL),
+            name => Self::bit(name).map(|bit| Self(wanted.0 | bit)).ok_or(name),
+        })
+    }
+
+    pub fn has(self, name: &str) -> bool {
+        self == Self::ALL || Self::bit(name).is_some_and(|bit| self.0 & bit != 0)
+    }
+
+    fn bit(name: &str) -> Option<u32> {
+        NAMES.iter().position(|known| *known == name).map(|index| 1 << index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_durable_event_can_be_subscribed_to() {
+        for kind in EventKind::ALL {
+            assert!(NAMES.contains(&kind.name()), "{}", kind.name());
+        }
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_wanted() {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let wanted = names(&["typing", "messageCreated"]);
+        let wanted = Wanted::of(&wanted).unwrap();
+        assert!(wanted.has("typing") && wanted.has("messageCreated"));
+        assert!(!wanted.has("messageEdited"));
+        assert!(Wanted::of(&names(&["*"])).unwrap().has("chatDeleted"));
+        assert_eq!(Wanted::of(&names(&["typing", "nonsense"])), Err("nonsense"));
+        assert!(!Wanted::of(&[]).unwrap().has("typing"));
+    }
+}

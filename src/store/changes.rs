@@ -1,0 +1,256 @@
+//! What a writer stores for every command that is not a send, one at a time, inside its batch's
+//! transaction.
+
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection, PgExecutor};
+
+use super::events::EventData;
+use crate::model::chat::{ChatKind, Pair, Role};
+use crate::model::event::EventKind;
+use crate::model::id::{ChatId, CommandId, MessageId, UserId};
+
+/// What an earlier command of the same id did.
+#[derive(FromRow)]
+pub struct Earlier {
+    pub seq: i64,
+    pub actor_id: UserId,
+    pub kind: String,
+}
+
+pub async fn earlier(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    command: CommandId,
+) -> Result<Option<Earlier>, sqlx::Error> {
+    sqlx::query_as(
+        "select seq, actor_id, kind
+         from chat_events
+         where chat_id = $1 and command_id = $2",
+    )
+    .bind(chat)
+    .bind(command)
+    .fetch_optional(db)
+    .await
+}
+
+/// Gives the chat's next seq to an event and stores it.
+pub async fn add_event(
+    db: &mut PgConnection,
+    chat: ChatId,
+    command: CommandId,
+    actor: UserId,
+    kind: EventKind,
+    data: EventData,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "with next as (
+             update chats
+             set last_seq = last_seq + 1
+             where id = $1
+             returning last_seq
+         )
+         insert into chat_events (chat_id, seq, command_id, actor_id, kind, data, created_at)
+         select $1, last_seq, $2, $3, $4, $5, date_trunc('milliseconds', now())
+         from next
+         returning seq",
+    )
+    .bind(chat)
+    .bind(command)
+    .bind(actor)
+    .bind(kind.name())
+    .bind(Json(data))
+    .fetch_one(db)
+    .await
+}
+
+/// What must be known to edit or delete a message.
+#[derive(FromRow)]
+pub struct Subject {
+    pub seq: i64,
+    pub sender_id: UserId,
+    /// `None` once deleted.
+    pub body: Option<String>,
+    pub version: i32,
+    pub changed_seq: i64,
+    /// In a direct chat, whether one has blocked the other.
+    pub blocked: bool,
+}
+
+pub async fn subject(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    message: MessageId,
+) -> Result<Option<Subject>, sqlx::Error> {
+    sqlx::query_as(
+        "select m.seq, m.sender_id, m.body, m.version, m.changed_seq,
+                c.kind = 'direct' and exists (
+                    select from user_blocks b
+                    where (b.blocker_id = c.direct_low and b.blocked_id = c.direct_high)
+                       or (b.blocker_id = c.direct_high and b.blocked_id = c.direct_low)
+                ) as blocked
+         from messages m
+         join chats c on c.id = m.chat_id
+         where m.chat_id = $1 and m.id = $2",
+    )
+    .bind(chat)
+    .bind(message)
+    .fetch_optional(db)
+    .await
+}
+
+/// Gives a message another text and keeps the one before.
+pub async fn edit_message(
+    db: &mut PgConnection,
+    chat: ChatId,
+    message_seq: i64,
+    body: &str,
+    seq: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "with former as (
+             insert into message_edits (chat_id, message_seq, version, body, edited_at)
+             select chat_id, seq, version, body, coalesce(edited_at, created_at)
+             from messages
+             where chat_id = $1 and seq = $2
+         )
+         update messages
+         set body = $3,
+             version = version + 1,
+             edited_at = date_trunc('milliseconds', now()),
+             changed_seq = $4
+         where chat_id = $1 and seq = $2",
+    )
+    .bind(chat)
+    .bind(message_seq)
+    .bind(body)
+    .bind(seq)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Leaves of a message its place alone.
+pub async fn delete_message(
+    db: &mut PgConnection,
+    chat: ChatId,
+    message_seq: i64,
+    seq: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "with former as (
+             delete from message_edits
+             where chat_id = $1 and message_seq = $2
+         )
+         update messages
+         set body = null,
+             mentions = null,
+             deleted_at = date_trunc('milliseconds', now()),
+             changed_seq = $3
+         where chat_id = $1 and seq = $2",
+    )
+    .bind(chat)
+    .bind(message_seq)
+    .bind(seq)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// A chat to be.
+pub struct NewChat<'a> {
+    pub id: ChatId,
+    pub kind: ChatKind,
+    pub partition: i16,
+    pub title: Option<&'a str>,
+    pub description: Option<&'a str>,
+    pub created_by: UserId,
+    pub pair: Option<Pair>,
+    pub members: &'a [(UserId, Role)],
+}
+
+/// Makes a chat without events; its members join with the event that comes next, seq 1. Returns
+/// how many of the members exist as users.
+pub async fn add_chat(db: &mut PgConnection, new: NewChat<'_>) -> Result<i64, sqlx::Error> {
+    let (users, roles): (Vec<UserId>, Vec<&str>) =
+        new.members.iter().map(|(user, role)| (*user, role.as_str())).unzip();
+    sqlx::query(
+        "insert into chats (id, kind, partition, title, description, created_by, direct_low,
+                            direct_high, changed_seq, last_activity_at, created_at, updated_at)
+         select $1, $2, $3, $4, $5, $6, $7, $8, 1, t, t, t
+         from date_trunc('milliseconds', now()) t",
+    )
+    .bind(new.id)
+    .bind(new.kind.as_str())
+    .bind(new.partition)
+    .bind(new.title)
+    .bind(new.description)
+    .bind(new.created_by)
+    .bind(new.pair.map(|pair| pair.low))
+    .bind(new.pair.map(|pair| pair.high))
+    .execute(&mut *db)
+    .await?;
+    sqlx::query_scalar(
+        "with joined as (
+             insert into chat_members (chat_id, user_id, role, joined_at, joined_seq, changed_seq)
+             select $1, u.id, i.role, date_trunc('milliseconds', now()), 1, 1
+             from unnest($2::uuid[], $3::text[]) i (user_id, role)
+             join users u on u.id = i.user_id and u.deleted_at is null
+             returning user_id
+         ),
+         counted as (
+             select count(*) as n from joined
+         )
+         update chats
+         set member_count = counted.n
+         from counted
+         where id = $1
+         returning counted.n",
+    )
+    .bind(new.id)
+    .bind(users)
+    .bind(roles)
+    .fetch_one(db)
+    .await
+}
+
+/// Whether a chat exists already.
+pub async fn chat_exists(db: impl PgExecutor<'_>, chat: ChatId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from chats where id = $1)")
+        .bind(chat)
+        .fetch_one(db)
+        .await
+}
+
+/// The role of a present member, as the batch sees it.
+pub async fn role(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    user: UserId,
+) -> Result<Option<Role>, sqlx::Error> {
+    let role: Option<String> = sqlx::query_scalar(
+        "select m.role
+         from chat_members m
+         join chats c on c.id = m.chat_id
+         where m.chat_id = $1 and m.user_id = $2 and m.left_seq is null and c.deleted_at is null",
+    )
+    .bind(chat)
+    .bind(user)
+    .fetch_optional(db)
+    .await?;
+    Ok(role.as_deref().and_then(Role::parse))
+}
+
+/// Whether one of the pair has blocked the other.
+pub async fn is_blocked(db: impl PgExecutor<'_>, pair: Pair) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (
+             select from user_blocks
+             where (blocker_id = $1 and blocked_id = $2)
+                or (blocker_id = $2 and blocked_id = $1)
+         )",
+    )
+    .bind(pair.low)
+    .bind(pair.high)
+    .fetch_one(db)
+    .await
+}

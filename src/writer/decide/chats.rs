@@ -1,0 +1,84 @@
+//! Making chats.
+
+use sqlx::PgConnection;
+
+use super::Decision;
+use crate::log::command::{Action, Command};
+use crate::log::entry::Refusal;
+use crate::model::chat::{ChatKind, Pair, Role};
+use crate::model::event::{Change, Event, EventKind};
+use crate::model::id::UserId;
+use crate::store::changes::{self, NewChat};
+use crate::store::events::{self, EventData};
+
+pub(in crate::writer) async fn create(
+    db: &mut PgConnection,
+    partition: u16,
+    command: &Command,
+) -> Result<Decision, sqlx::Error> {
+    let owner = command.actor;
+    match &command.action {
+        Action::CreateGroup { title, description, members } => {
+            let others = members.iter().filter(|user| **user != owner);
+            let mut members: Vec<(UserId, Role)> =
+                others.map(|user| (*user, Role::Member)).chain([(owner, Role::Owner)]).collect();
+            members.sort_unstable();
+            members.dedup_by_key(|(user, _)| *user);
+            let new = NewChat {
+                id: command.chat,
+                kind: ChatKind::Group,
+                partition: partition.cast_signed(),
+                title: Some(title),
+                description: description.as_deref(),
+                created_by: owner,
+                pair: None,
+                members: &members,
+            };
+            add(db, command, new).await
+        }
+        Action::CreateDirect { peer } => {
+            let Some(pair) = Pair::of(owner, *peer) else {
+                return Ok(Decision::Refused(Refusal::NoUser));
+            };
+            if changes::is_blocked(&mut *db, pair).await? {
+                return Ok(Decision::Refused(Refusal::Blocked));
+            }
+            let new = NewChat {
+                id: command.chat,
+                kind: ChatKind::Direct,
+                partition: partition.cast_signed(),
+                title: None,
+                description: None,
+                created_by: owner,
+                pair: Some(pair),
+                members: &[(pair.low, Role::Member), (pair.high, Role::Member)],
+            };
+            add(db, command, new).await
+        }
+        _ => unreachable!("only these make chats"),
+    }
+}
+
+async fn add(
+    db: &mut PgConnection,
+    command: &Command,
+    new: NewChat<'_>,
+) -> Result<Decision, sqlx::Error> {
+    let chat = command.chat;
+    if changes::chat_exists(&mut *db, chat).await? {
+        // Both of a pair opened their chat at once: the second finds the first one's.
+        return Ok(if new.kind == ChatKind::Direct {
+            Decision::again(1)
+        } else {
+            Decision::Refused(Refusal::OtherContent)
+        });
+    }
+    // Edges checked that the people exist; who vanished since is simply not in.
+    changes::add_chat(&mut *db, new).await?;
+    let kind = EventKind::ChatCreated;
+    let data = EventData::default();
+    let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
+    let founding = events::founding(db, chat).await.map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let change = Change::ChatCreated(Box::new(founding));
+    Ok(Decision::done(Event { chat, seq, actor: command.actor, change }))
+}
