@@ -1,0 +1,65 @@
+//! A sign-in on one device, its refresh tokens, and why it ended.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{SessionId, TokenId, UserId};
+use super::time::Timestamp;
+
+/// What a client says of itself. A hint for people, never a proof.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Device {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub platform: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    pub id: SessionId,
+    pub device: Device,
+    pub ip: Option<String>,
+    pub user_agent: Option<String>,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// What may be told of a refresh token: never the token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefreshToken {
+    pub id: TokenId,
+    pub session_id: SessionId,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub used_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "camelCase")]
+#[sqlx(type_name = "text", rename_all = "camelCase")]
+pub enum EndReason {
+    Logout,
+    LogoutAll,
+    /// Ended by its owner from another session.
+    Revoked,
+    /// A refresh token was used a second time.
+    TokenReuse,
+    PasswordChanged,
+    Suspended,
+    AccountDeleted,
+}
+
+/// Said to whoever keeps sockets of the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionEnded {
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub reason: EndReason,
+}
