@@ -1,3 +1,57 @@
+//! A realtime chat cluster.
+//!
+//! Any node accepts any connection and any request. What changes a chat is a *command*, appended to
+//! a Redis Stream: the `in` stream of the partition that the chat hashes to. Each partition has one
+//! *writer* at a time, which takes commands in order, decides them, gives each its dense per-chat
+//! `seq`, and commits a whole batch to Postgres, fenced so that a stale writer can never commit.
+//! Only then does it publish the finished events to the partition's `out` stream. Every node
+//! follows `out`, hands the same bytes to each socket, and answers the waiting senders.
+//!
+//! ```text
+//!  REST ─> http ─┐ command                                          ┌─> hub ─> outbox ─> socket
+//!                ├────────> {pNN}:in ─> writer ─> Postgres ─> {pNN}:out ─┤
+//!  WS ───> ws ───┘   XADD     (one owner per partition:             └─> answers the sender
+//!                              order, decide, seq, commit, publish)
+//!  typing, ended sessions ──> Redis pub/sub ──> sockets
+//!  users, sessions ──> Postgres directly
+//! ```
+//!
+//! # The path of a message
+//! 1. [`ws`] reads the frame; [`messages`] checks its form and makes a command of it.
+//! 2. [`log::append`] appends it to its partition's `in`.
+//! 3. [`writer`] reads it, decides it in [`store::sends`], commits, and publishes to `out`.
+//! 4. [`log::tail`] of every node reads it there: the answer goes to whoever waits
+//!    ([`log::pending`]), the event to the [`fanout`] hub,
+//! 5. which lays it, in order, into the outbox of each connection in the chat; [`ws`] writes it.
+//!
+//! # Three roads, never mixed
+//! Chat changes take the log. Records without a chat (accounts, sessions) go straight to Postgres.
+//! Ephemera (typing) go through Redis alone.
+//!
+//! # Who may import whom
+//! From the bottom: `model` (nothing), `error` and `config`, `protocol`, `metrics`, `store` (all
+//! SQL; knows no HTTP), `log` (all of Redis Streams), `cluster`, `writer` and `fanout` (know no
+//! requests), the use cases `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no
+//! Redis), and `app`, which puts it together. `tests/architecture.rs` checks it.
+
+pub mod accounts;
+pub mod app;
+pub mod chats;
+pub mod cluster;
 pub mod config;
+pub mod dev;
 pub mod error;
+pub mod fanout;
+pub mod health;
+pub mod http;
+pub mod log;
+pub mod messages;
+pub mod metrics;
 pub mod model;
+pub mod protocol;
+pub mod shutdown;
+pub mod state;
+pub mod store;
+pub mod telemetry;
+pub mod writer;
+pub mod ws;

@@ -1,0 +1,58 @@
+//! The REST edge: routes, what is read from a request, and how answers look.
+//!
+//! A request passes, from the outside in: request id and span, catching of panics, the limit of
+//! its address, the app token, a time limit, and then its handler.
+
+pub mod app_token;
+pub mod auth;
+pub mod extract;
+pub mod limits;
+pub mod middleware;
+pub mod page;
+pub mod respond;
+pub mod users;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{delete, get, post};
+use tower::ServiceBuilder;
+
+use crate::state::AppState;
+
+/// Every route.
+pub fn router(state: AppState) -> Router {
+    // Guessing is done here, so these have a stricter limit of their own.
+    let doors = Router::new()
+        .route("/auth/signup", post(auth::sign_up))
+        .route("/auth/signin", post(auth::sign_in))
+        .route("/auth/refresh", post(auth::refresh))
+        .layer(state.limits.auth());
+
+    let api = Router::new()
+        .merge(doors)
+        .route("/auth/logout", post(auth::logout))
+        .route("/auth/logout-all", post(auth::logout_all))
+        .route("/auth/sessions", get(auth::sessions))
+        .route("/auth/sessions/{sessionId}", delete(auth::end_session))
+        .route("/auth/refresh-tokens", get(auth::refresh_tokens))
+        .route("/user/profile", get(users::profile))
+        .route("/user/{userId}", get(users::user))
+        .fallback(respond::no_route)
+        .layer(
+            ServiceBuilder::new()
+                .layer(state.limits.address())
+                .layer(from_fn_with_state(state.clone(), app_token::check))
+                .layer(from_fn(middleware::time_limit)),
+        );
+
+    Router::new()
+        .nest("/api/v1", api)
+        .fallback(respond::no_route)
+        .method_not_allowed_fallback(respond::no_method)
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn(middleware::context))
+                .layer(middleware::catch_panic()),
+        )
+        .with_state(state)
+}

@@ -1,0 +1,22 @@
+//! `/user/*`: the caller, and others.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::extract::ApiPath;
+use crate::accounts::{Accounts, Caller};
+use crate::error::Result;
+use crate::model::id::UserId;
+use crate::model::user::{Me, User};
+
+pub async fn profile(State(accounts): State<Accounts>, caller: Caller) -> Result<Json<Me>> {
+    accounts.me(caller).await.map(Json)
+}
+
+pub async fn user(
+    State(accounts): State<Accounts>,
+    caller: Caller,
+    ApiPath(id): ApiPath<UserId>,
+) -> Result<Json<User>> {
+    accounts.user(caller, id).await.map(Json)
+}

@@ -1,0 +1,75 @@
+//! All SQL, one file a table family.
+//!
+//! Free functions that take a connection or whatever executes; the caller owns the transaction.
+//! Statements are checked at run time, so a build needs no database. Moments come from Postgres
+//! (`now()`): it is the one clock that all nodes share.
+
+pub mod audit;
+pub mod changes;
+pub mod chats;
+pub mod events;
+pub mod members;
+pub mod messages;
+pub mod partitions;
+pub mod refresh_tokens;
+pub mod sends;
+pub mod sessions;
+pub mod users;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::config;
+use crate::error::{Error, Result};
+
+pub type Pool = sqlx::PgPool;
+
+/// How long a caller waits for a free connection before it is told `unavailable`.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A statement, and a transaction that is doing nothing, are ended by Postgres after this.
+const STATEMENT_TIMEOUT: &str = "15s";
+
+/// Opens the pool; one connection is made, so that wrong settings show at once.
+///
+/// # Errors
+/// The settings are wrong, or Postgres is out of reach.
+pub async fn connect(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(settings.url.expose_secret())?
+        .application_name("chat-service")
+        .options([
+            ("statement_timeout", STATEMENT_TIMEOUT),
+            ("idle_in_transaction_session_timeout", STATEMENT_TIMEOUT),
+        ]);
+    PgPoolOptions::new()
+        .max_connections(settings.max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+}
+
+/// Brings the schema to this version. Safe to run on many nodes at once: sqlx takes a lock.
+///
+/// # Errors
+/// A migration failed, or an applied one was changed afterwards.
+pub async fn migrate(pool: &Pool) -> Result<(), sqlx::migrate::MigrateError> {
+    sqlx::migrate!().run(pool).await
+}
+
+/// Turns a broken unique constraint into what it means.
+pub(crate) trait OnConstraint<T> {
+    /// `names` pairs a constraint with the word that [`Error::Conflict`] carries.
+    fn on_constraint(self, names: &[(&str, &'static str)]) -> Result<T>;
+}
+
+impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
+    fn on_constraint(self, names: &[(&str, &'static str)]) -> Result<T> {
+        self.map_err(|error| {
+            let broken = error.as_database_error().and_then(|cause| cause.constraint());
+            let meaning = names.iter().find(|(name, _)| broken == Some(*name));
+            meaning.map_or_else(|| error.into(), |(_, what)| Error::Conflict(what))
+        })
+    }
+}

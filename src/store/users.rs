@@ -1,0 +1,200 @@
+//! Table `users`.
+
+use sqlx::types::time::OffsetDateTime;
+use sqlx::{FromRow, PgExecutor};
+
+use super::OnConstraint;
+use crate::error::Result;
+use crate::model::id::UserId;
+use crate::model::user::{Audience, Me, Privacy, Role, User};
+
+/// What every reader of a user needs, and never the password.
+macro_rules! columns {
+    () => {
+        "users.id, users.username, users.email, users.display_name, users.bio, \
+         users.email_verified, users.verified, users.role, users.privacy_last_seen, \
+         users.privacy_direct_messages, users.privacy_group_invites, users.discoverable, \
+         users.created_at"
+    };
+}
+
+#[derive(Debug, FromRow)]
+struct UserRow {
+    id: UserId,
+    username: String,
+    email: String,
+    display_name: String,
+    bio: String,
+    email_verified: bool,
+    verified: bool,
+    role: Role,
+    privacy_last_seen: Audience,
+    privacy_direct_messages: Audience,
+    privacy_group_invites: Audience,
+    discoverable: bool,
+    created_at: OffsetDateTime,
+}
+
+impl From<UserRow> for Me {
+    fn from(row: UserRow) -> Self {
+        Self {
+            user: User {
+                id: row.id,
+                username: row.username,
+                display_name: row.display_name,
+                bio: row.bio,
+                avatar_url: None,
+                verified: row.verified,
+                online: None,
+                last_seen_at: None,
+                created_at: row.created_at.into(),
+            },
+            email: row.email,
+            email_verified: row.email_verified,
+            role: row.role,
+            privacy: Privacy {
+                last_seen: row.privacy_last_seen,
+                direct_messages: row.privacy_direct_messages,
+                group_invites: row.privacy_group_invites,
+                discoverable: row.discoverable,
+            },
+        }
+    }
+}
+
+/// A user to be made; everything else begins with its default.
+#[derive(Clone, Copy, Debug)]
+pub struct NewUser<'a> {
+    pub id: UserId,
+    pub username: &'a str,
+    pub email: &'a str,
+    pub display_name: &'a str,
+    pub password_hash: &'a str,
+}
+
+/// Makes a user.
+///
+/// # Errors
+/// `Conflict("username")` or `Conflict("email")` where another has it already.
+pub async fn add(db: impl PgExecutor<'_>, new: NewUser<'_>) -> Result<Me> {
+    let row = sqlx::query_as::<_, UserRow>(concat!(
+        "insert into users (id, username, email, display_name, password_hash)
+         values ($1, $2, $3, $4, $5)
+         returning ",
+        columns!()
+    ))
+    .bind(new.id)
+    .bind(new.username)
+    .bind(new.email)
+    .bind(new.display_name)
+    .bind(new.password_hash)
+    .fetch_one(db)
+    .await
+    .on_constraint(&[("users_username_key", "username"), ("users_email_key", "email")])?;
+    Ok(row.into())
+}
+
+/// A user who has not been deleted, with what is theirs alone.
+pub async fn find(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Me>> {
+    let row = sqlx::query_as::<_, UserRow>(concat!(
+        "select ",
+        columns!(),
+        "
+         from users
+         where users.id = $1
+           and users.deleted_at is null"
+    ))
+    .bind(id)
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Into::into))
+}
+
+/// These users, in no order; who does not exist or was deleted is left out.
+pub async fn by_ids(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    let rows = sqlx::query_as::<_, UserRow>(concat!(
+        "select ",
+        columns!(),
+        "
+         from users
+         where users.id = any($1)
+           and users.deleted_at is null"
+    ))
+    .bind(ids)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| Me::from(row).user).collect())
+}
+
+/// What a sign-in is checked against.
+#[derive(FromRow)]
+pub struct Credentials {
+    pub id: UserId,
+    pub password_hash: String,
+    /// Neither suspended nor deleted.
+    pub active: bool,
+}
+
+/// By username or e-mail address, without regard to case. A username has no `@`, so no login can
+/// mean two people.
+pub async fn find_credentials(db: impl PgExecutor<'_>, login: &str) -> Result<Option<Credentials>> {
+    let found = sqlx::query_as(
+        "select id,
+                password_hash,
+                suspended_at is null and deleted_at is null as active
+         from users
+         where lower(username) = lower($1)
+            or lower(email) = lower($1)",
+    )
+    .bind(login)
+    .fetch_optional(db)
+    .await?;
+    Ok(found)
+}
+
+/// Holds an active user with this password hash for the rest of the transaction, so that neither
+/// a suspension nor a change of password slips in between the check and what is built on it.
+pub async fn hold_active(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    password_hash: &str,
+) -> Result<Option<Me>> {
+    let row = sqlx::query_as::<_, UserRow>(concat!(
+        "select ",
+        columns!(),
+        "
+         from users
+         where users.id = $1
+           and users.password_hash = $2
+           and users.suspended_at is null
+           and users.deleted_at is null
+         for share"
+    ))
+    .bind(id)
+    .bind(password_hash)
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Into::into))
+}
+
+/// Replaces a password hash, unless it was changed meanwhile.
+pub async fn replace_password_hash(
+    db: impl PgExecutor<'_>,
+    id: UserId,
+    old: &str,
+    new: &str,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "update users
+         set password_hash = $3,
+             updated_at = now()
+         where id = $1
+           and password_hash = $2",
+    )
+    .bind(id)
+    .bind(old)
+    .bind(new)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
