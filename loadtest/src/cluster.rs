@@ -4,9 +4,13 @@
 //! it again each time.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+
+const TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Cluster {
@@ -54,6 +58,17 @@ impl Cluster {
             .with_context(|| format!("{} is not a cluster file", path.display()))?;
         ensure!(!cluster.nodes.is_empty(), "{} names no node", path.display());
         Ok(cluster)
+    }
+
+    /// While parts are being killed, the supervisor may be in the middle of writing the file.
+    pub(crate) async fn load_steady(path: &Path) -> Result<Self> {
+        for _ in 0..TRIES {
+            if let Ok(cluster) = Self::load(path) {
+                return Ok(cluster);
+            }
+            tokio::time::sleep(BETWEEN_TRIES).await;
+        }
+        Self::load(path)
     }
 
     pub(crate) fn redis(&self) -> &[Part] {

@@ -124,7 +124,9 @@ fn parse_speech(rest: &str) -> Option<(&str, &str)> {
         let text = text.strip_prefix([' ', '\t']).unwrap_or(text);
         return (!nick.is_empty()).then_some((nick, text));
     }
-    let action = rest.strip_prefix("  * ").or_else(|| rest.strip_prefix(" * "))?;
+    // `  * nick`, ` * nick` and ` *nick` all occur.
+    let action = rest.trim_start_matches(' ').strip_prefix('*')?;
+    let action = action.strip_prefix(' ').unwrap_or(action);
     let (nick, text) = action.split_once(' ').unwrap_or((action, ""));
     (!nick.is_empty()).then_some((nick, text))
 }

@@ -47,10 +47,12 @@ fn time_goes_over_midnight_and_lines_of_one_minute_are_spread() {
 #[test]
 fn the_second_format_has_seconds_tabs_and_actions() {
     let text = "mediawiki 2013-01-26 [15:04:04] <wikibugs>\t 03(mod) x  \n\
-                mediawiki 2013-01-26 [15:04:14] * Isarra  mutters.  \n";
+                mediawiki 2013-01-26 [15:04:14] * Isarra  mutters.  \n\
+                mediawiki 2007-09-14 [15:04:15] *hojjat \tpokes  \n";
     let day = parse_day("m", text.as_bytes(), "", 99);
     assert_eq!(day.lines[0].text, " 03(mod) x  ");
     assert_eq!((day.lines[1].nick.as_str(), day.lines[1].text.as_str()), ("Isarra", " mutters.  "));
+    assert_eq!((day.lines[2].nick.as_str(), day.lines[2].text.as_str()), ("hojjat", "\tpokes  "));
     assert_eq!(day.lines[1].at, Duration::from_secs(10));
 }
 

@@ -7,7 +7,8 @@ use sqlx::PgConnection;
 use super::{Chats, views};
 use crate::error::{Error, Result};
 use crate::model::id::{ChatId, UserId};
-use crate::protocol::changes::{Changes, Synced};
+use crate::model::message::Message;
+use crate::protocol::changes::{Changes, Synced, fitting};
 use crate::protocol::request::Known;
 use crate::store::chats::{self, ChatRow};
 use crate::store::{members, messages};
@@ -20,14 +21,30 @@ const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 const MESSAGES: i64 = 100;
 const MEMBERS: i64 = 2_000;
 
-/// Messages of all chats that one `sync` brings; chats beyond are marked incomplete.
-const SYNC_MESSAGES: i64 = 1_000;
+/// What all of an answer may hold; chats beyond it are marked incomplete.
+const BUDGET: Budget = Budget { rows: 3_000, text_bytes: 256 * 1024 };
 
-/// About how many bytes of text an answer has, at the most.
-const TEXT_BYTES: usize = 256 * 1024;
-
-/// Chats that a `sync` may name.
+/// Chats that a `sync` may name, and that it adds: a client asks again until none are added.
 pub const SYNC_CHATS: usize = 1_000;
+
+/// What is left of an answer's size.
+#[derive(Clone, Copy)]
+struct Budget {
+    rows: usize,
+    text_bytes: usize,
+}
+
+impl Budget {
+    fn spend(&mut self, changes: &Changes) {
+        self.rows = self.rows.saturating_sub(changes.messages.len() + changes.members.len());
+        let text = changes.messages.iter().map(text_bytes).sum();
+        self.text_bytes = self.text_bytes.saturating_sub(text);
+    }
+}
+
+fn text_bytes(message: &Message) -> usize {
+    message.body.as_ref().map_or(0, String::len)
+}
 
 impl Chats {
     /// What changed in a chat after `after_seq`.
@@ -45,7 +62,7 @@ impl Chats {
         let mut snapshot = self.pool.begin_with(SNAPSHOT).await?;
         let row = chats::find(&mut *snapshot, caller, chat).await?;
         let row = row.ok_or(Error::NotFound("chat"))?;
-        changes(&mut snapshot, caller, row, after_seq, limit).await
+        changes(&mut snapshot, caller, row, after_seq, (limit, BUDGET)).await
     }
 
     /// What changed in all chats of the caller, given how far each is known.
@@ -58,8 +75,8 @@ impl Chats {
         let removed: Vec<ChatId> =
             named.iter().copied().filter(|chat| !present.contains_key(chat)).collect();
 
-        let added: Vec<ChatId> =
-            present.keys().copied().filter(|chat| !named.contains(chat)).collect();
+        let added = present.keys().copied().filter(|chat| !named.contains(chat));
+        let added: Vec<ChatId> = added.take(SYNC_CHATS).collect();
         let added = chats::some(&mut *snapshot, caller, &added).await?;
         let added = views::all(&mut *snapshot, caller, added).await?;
 
@@ -72,17 +89,16 @@ impl Chats {
             .collect();
         let ids: Vec<ChatId> = behind.keys().copied().collect();
         let rows = chats::some(&mut *snapshot, caller, &ids).await?;
-        let mut left = SYNC_MESSAGES;
+        let mut left = BUDGET;
         let mut answered = Vec::with_capacity(rows.len());
         for row in rows {
             let after_seq = behind[&row.id];
-            let limit = MESSAGES.min(left);
-            if limit == 0 {
+            if left.rows == 0 || left.text_bytes == 0 {
                 answered.push(nothing_yet(row.id, after_seq));
                 continue;
             }
-            let found = changes(&mut snapshot, caller, row, after_seq, limit).await?;
-            left -= i64::try_from(found.messages.len()).unwrap_or(left);
+            let found = changes(&mut snapshot, caller, row, after_seq, (MESSAGES, left)).await?;
+            left.spend(&found);
             answered.push(found);
         }
         Ok(Synced { chats: answered, removed, added })
@@ -108,23 +124,16 @@ async fn changes(
     caller: UserId,
     row: ChatRow,
     after_seq: i64,
-    limit: i64,
+    (limit, budget): (i64, Budget),
 ) -> Result<Changes> {
     let (chat, last_seq) = (row.id, row.last_seq);
     let from_seq = after_seq.max(0);
     let mut to_seq = last_seq.max(from_seq);
 
     let mut found = messages::changed_after(&mut *snapshot, chat, from_seq, limit + 1).await?;
-    let mut bytes = 0;
-    let fits = found
-        .iter()
-        .take(usize::try_from(limit).unwrap_or(usize::MAX))
-        .take_while(|(_, message)| {
-            let first = bytes == 0;
-            bytes += message.body.as_ref().map_or(0, String::len) + 1;
-            first || bytes <= TEXT_BYTES
-        })
-        .count();
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let texts = found.iter().map(|(_, message)| text_bytes(message));
+    let fits = fitting(texts, limit, budget.text_bytes);
     if found.len() > fits {
         to_seq = found[fits - 1].0;
         found.truncate(fits);

@@ -3,6 +3,8 @@
 mod changes;
 mod views;
 
+pub use changes::SYNC_CHATS;
+
 use sqlx::types::time::OffsetDateTime;
 
 use crate::error::{Error, Result};

@@ -42,6 +42,19 @@ enum Gate {
     Held(Vec<(i64, Bytes)>),
     /// The answer covered the chat up to this seq: a push of it is not sent again.
     Covered(i64),
+    /// The answer was only a part. The client asks for the rest, which will cover whatever comes
+    /// until then, since it is committed before it is pushed.
+    Incomplete,
+}
+
+/// How far an answer went that pushes were held for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Covered {
+    /// There was none, or nothing had changed.
+    Nothing,
+    UpTo(i64),
+    /// Only a part: the client must ask again before it gets pushes of the chat.
+    InPart,
 }
 
 /// What became of a push.
@@ -84,6 +97,7 @@ impl Outbox {
                     state.push_bytes += bytes.len();
                     return Pushed::Queued;
                 }
+                Gate::Incomplete => return Pushed::Skipped,
                 Gate::Covered(covered) if seq <= *covered => return Pushed::Skipped,
                 Gate::Covered(_) => {
                     state.gates.swap_remove(index);
@@ -123,6 +137,12 @@ impl Outbox {
         }
     }
 
+    /// The same, before all else.
+    pub fn answer_first(&self, bytes: Bytes) {
+        self.lock().frames.push_front(Frame { bytes, counted: false });
+        self.wake.notify_one();
+    }
+
     pub fn want(&self, wanted: Wanted) {
         self.lock().wanted = wanted;
     }
@@ -154,26 +174,30 @@ impl Outbox {
         state.gates.push((chat, Gate::Held(Vec::new())));
     }
 
-    /// Lets them go on. Those up to `covered` are left out, now and later: an answer that was
-    /// queued before this call has them.
-    pub fn release(&self, chat: ChatId, covered: Option<i64>) {
+    /// Lets them go on, but for those that an answer covers that was queued before this call.
+    pub fn release(&self, chat: ChatId, covered: Covered) {
         let mut state = self.lock();
         let Some(index) = state.gates.iter().position(|(gated, _)| *gated == chat) else { return };
         let (_, gate) = state.gates.swap_remove(index);
         let Gate::Held(waiting) = gate else { return };
-        let mut newest = 0;
+        let mut newest = match covered {
+            Covered::Nothing => 0,
+            Covered::UpTo(seq) => seq,
+            Covered::InPart => i64::MAX,
+        };
         for (seq, bytes) in waiting {
             // A room that went back for somebody else may have brought one twice.
-            let known = seq <= newest || covered.is_some_and(|covered| seq <= covered);
-            newest = newest.max(seq);
-            if known {
+            if seq <= newest {
                 state.push_bytes -= bytes.len();
             } else {
+                newest = seq;
                 state.frames.push_back(Frame { bytes, counted: true });
             }
         }
-        if let Some(covered) = covered.filter(|covered| newest <= *covered) {
-            state.gates.push((chat, Gate::Covered(covered)));
+        match covered {
+            Covered::Nothing => {}
+            Covered::UpTo(_) => state.gates.push((chat, Gate::Covered(newest))),
+            Covered::InPart => state.gates.push((chat, Gate::Incomplete)),
         }
         drop(state);
         self.wake.notify_one();
@@ -184,7 +208,7 @@ impl Outbox {
         let mut state = self.lock();
         match state.gates.iter_mut().find(|(gated, _)| *gated == chat) {
             Some((_, Gate::Covered(covered))) => *covered = seq.max(*covered),
-            Some((_, Gate::Held(_))) => {}
+            Some((_, Gate::Held(_) | Gate::Incomplete)) => {}
             None => state.gates.push((chat, Gate::Covered(seq))),
         }
     }
@@ -293,7 +317,7 @@ mod tests {
         push(&outbox, chat, 3);
         push(&outbox, other, 7);
         outbox.answer(Bytes::from("sync to 2"));
-        outbox.release(chat, Some(2));
+        outbox.release(chat, Covered::UpTo(2));
         push(&outbox, chat, 4);
         assert_eq!(taken(&outbox), ["1", "7", "sync to 2", "3", "4"]);
     }
@@ -303,7 +327,7 @@ mod tests {
         let (outbox, chat) = (Outbox::new(1_000), ChatId::new());
         outbox.hold(chat);
         outbox.answer(Bytes::from("sync to 5"));
-        outbox.release(chat, Some(5));
+        outbox.release(chat, Covered::UpTo(5));
         for seq in 3..=7 {
             push(&outbox, chat, seq);
         }
@@ -311,11 +335,26 @@ mod tests {
     }
 
     #[test]
+    fn after_a_part_of_a_sync_pushes_wait_for_the_rest() {
+        let (outbox, chat) = (Outbox::new(1_000), ChatId::new());
+        outbox.hold(chat);
+        push(&outbox, chat, 8);
+        outbox.answer(Bytes::from("sync to 5"));
+        outbox.release(chat, Covered::InPart);
+        push(&outbox, chat, 9);
+        outbox.hold(chat);
+        push(&outbox, chat, 10);
+        outbox.answer(Bytes::from("sync to 9"));
+        outbox.release(chat, Covered::UpTo(9));
+        assert_eq!(taken(&outbox), ["sync to 5", "sync to 9", "10"]);
+    }
+
+    #[test]
     fn a_sync_that_fails_loses_nothing() {
         let (outbox, chat) = (Outbox::new(1_000), ChatId::new());
         outbox.hold(chat);
         push(&outbox, chat, 1);
-        outbox.release(chat, None);
+        outbox.release(chat, Covered::Nothing);
         push(&outbox, chat, 2);
         assert_eq!(taken(&outbox), ["1", "2"]);
     }

@@ -8,9 +8,10 @@ use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};
 use crate::log::command::{Action, Draft};
 use crate::log::entry::Answer;
+use crate::log::pending::Done;
 use crate::model::id::{ChatId, CommandId, MessageId, UserId};
 use crate::model::message::Message;
-use crate::protocol::changes::MessagePage;
+use crate::protocol::changes::{MessagePage, fitting};
 use crate::protocol::request::NewMessage;
 use crate::store::messages::Edit;
 use crate::store::{Pool, members, messages};
@@ -116,6 +117,11 @@ impl Messages {
         too_long.then(|| format!("at most {} characters", self.body_chars))
     }
 
+    /// Has a command done; `done` is told once what it came to. Calls in order are done in order.
+    pub fn submit(&self, request: Request, done: Done) {
+        self.log.submit(request, done);
+    }
+
     /// Does a command and waits for it.
     pub async fn call(&self, request: Request) -> Result<Answer> {
         self.log.call(request).await
@@ -200,16 +206,8 @@ impl Messages {
 /// The first `limit` messages, or fewer where their texts are long; and whether there are more.
 fn cut(mut messages: Vec<Message>, limit: i64) -> (Vec<Message>, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut bytes = 0;
-    let fits = messages
-        .iter()
-        .take(limit)
-        .take_while(|message| {
-            let first = bytes == 0;
-            bytes += message.body.as_ref().map_or(0, String::len) + 1;
-            first || bytes <= TEXT_BYTES
-        })
-        .count();
+    let texts = messages.iter().map(|message| message.body.as_ref().map_or(0, String::len));
+    let fits = fitting(texts, limit, TEXT_BYTES);
     let more = messages.len() > fits;
     messages.truncate(fits);
     (messages, more)

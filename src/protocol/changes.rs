@@ -52,3 +52,27 @@ pub struct Synced {
     /// The caller's, but not named.
     pub added: Vec<Chat>,
 }
+
+/// How many of a page's messages fit, given the sizes of their texts: at least one, so that a
+/// reader gets on.
+pub fn fitting(texts: impl Iterator<Item = usize>, limit: usize, text_bytes: usize) -> usize {
+    let mut sum = 0;
+    let fits = texts.take(limit).enumerate().take_while(|(index, text)| {
+        sum += text;
+        *index == 0 || sum <= text_bytes
+    });
+    fits.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_cut_by_number_and_by_size_but_never_empty() {
+        assert_eq!(fitting([1, 1, 1].into_iter(), 2, 100), 2);
+        assert_eq!(fitting([60, 40, 1].into_iter(), 9, 100), 2);
+        assert_eq!(fitting([500, 1].into_iter(), 9, 100), 1);
+        assert_eq!(fitting(std::iter::empty(), 9, 100), 0);
+    }
+}

@@ -48,7 +48,7 @@ struct State {
     chats: HashMap<Uuid, Chat>,
     sockets: Vec<(Uuid, mpsc::UnboundedSender<Option<Value>>)>,
     sent: usize,
-    late: Option<(Uuid, Value)>,
+    late: Option<(Uuid, Uuid, Value)>,
 }
 
 struct Chat {
@@ -206,7 +206,7 @@ impl Fake {
                     continue;
                 }
                 Fault::PushLate(n) if n == number && member == last => {
-                    state.late = Some((member, frame.clone()));
+                    state.late = Some((chat_id, member, frame.clone()));
                     continue;
                 }
                 Fault::PushTwice(n) if n == number => state.push(member, &frame),
@@ -215,7 +215,7 @@ impl Fake {
             state.push(member, &frame);
         }
         if !matches!(self.fault, Fault::PushLate(n) if n == number)
-            && let Some((member, frame)) = state.late.take()
+            && let Some((_, member, frame)) = state.late.take_if(|(chat, ..)| *chat == chat_id)
         {
             state.push(member, &frame);
         }

@@ -23,7 +23,7 @@ pub(crate) struct Done {
 }
 
 pub(crate) async fn kill_node(file: &Path, round: usize) -> Result<Done> {
-    let cluster = Cluster::load(file)?;
+    let cluster = Cluster::load_steady(file).await?;
     let index = round % cluster.nodes.len();
     let node = &cluster.nodes[index];
     slay(node.pid).await?;
@@ -32,7 +32,7 @@ pub(crate) async fn kill_node(file: &Path, round: usize) -> Result<Done> {
 }
 
 pub(crate) async fn pause_node(file: &Path, round: usize, pause: Duration) -> Result<Done> {
-    let cluster = Cluster::load(file)?;
+    let cluster = Cluster::load_steady(file).await?;
     let node = &cluster.nodes[round % cluster.nodes.len()];
     let stopped = Stopped::new(node.pid).await?;
     sleep(pause).await;
@@ -43,7 +43,7 @@ pub(crate) async fn pause_node(file: &Path, round: usize, pause: Duration) -> Re
 }
 
 pub(crate) async fn wipe_redis(file: &Path, round: usize) -> Result<Done> {
-    let cluster = Cluster::load(file)?;
+    let cluster = Cluster::load_steady(file).await?;
     ensure!(!cluster.redis().is_empty(), "the cluster file names no Redis");
     let index = round % cluster.redis().len();
     let Part { pid, data_dir } = &cluster.redis()[index];
@@ -141,6 +141,11 @@ mod tests {
 
     use super::*;
 
+    /// Removes what [`cluster`] made.
+    fn clear(file: &Path) {
+        std::fs::remove_dir_all(file.parent().expect("is in a folder")).expect("is there");
+    }
+
     fn sleeper() -> Child {
         Command::new("sleep").arg("60").spawn().expect("sleep exists")
     }
@@ -179,6 +184,7 @@ mod tests {
         until(EFFECT_WITHIN, || !is_stopped(pid(&node))).await.expect("goes on");
         node.kill().expect("was alive");
         node.wait().expect("ends");
+        clear(&file);
     }
 
     #[tokio::test]
@@ -202,6 +208,7 @@ mod tests {
         let mut new = new;
         new.kill().expect("was alive");
         new.wait().expect("ends");
+        clear(&file);
     }
 
     #[tokio::test]
@@ -210,6 +217,7 @@ mod tests {
         assert!(kill_node(&file, 0).await.is_err());
         assert!(pause_node(&file, 0, POLL).await.is_err());
         assert!(wipe_redis(&file, 0).await.is_err());
+        clear(&file);
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Report {
     fn summary_line(&self) -> String {
         format!(
             "sent={} acked={} delivered={} lost={} duplicated={} reordered={} gaps={} retried={} \
-             ack_p50_ms={:.1} ack_p99_ms={:.1} delivery_p99_ms={:.1}",
+             ack_p50_ms={:.2} ack_p99_ms={:.2} delivery_p99_ms={:.2}",
             self.sent,
             self.acked,
             self.delivered,

@@ -36,7 +36,7 @@ pub(crate) struct Measured {
 impl Window {
     pub(crate) async fn open(world: &World, cluster_file: PathBuf) -> Result<Self> {
         let http = reqwest::Client::new();
-        let cluster = Cluster::load(&cluster_file)?;
+        let cluster = Cluster::load_steady(&cluster_file).await?;
         let metrics = Scrape::take(&http, &cluster).await;
         world.live.open_window(world.now_us());
         Ok(Self {
@@ -55,7 +55,7 @@ impl Window {
         let seconds = self.from.elapsed().as_secs_f64();
         let messages = world.live.acked.load(Ordering::Relaxed) - self.acked;
         let delivered = world.live.delivered.load(Ordering::Relaxed) - self.delivered;
-        let cluster = Cluster::load(&self.cluster_file)?;
+        let cluster = Cluster::load_steady(&self.cluster_file).await?;
         let cpu = self.cpu.until(&CpuSample::take(&cluster), messages);
         let metrics = Scrape::take(&self.http, &cluster).await;
         Ok(Measured {

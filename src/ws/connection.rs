@@ -1,0 +1,320 @@
+//! One connection's life, from its authentication to its close.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use bytes::Bytes;
+use futures_util::SinkExt;
+use serde::Serialize;
+use tokio::time::{MissedTickBehavior, interval_at, timeout};
+
+use super::dispatch::{self, Taken};
+use super::{Edge, frame};
+use crate::accounts::Caller;
+use crate::error::{Error, Result};
+use crate::fanout::connection::Connection;
+use crate::model::id::UserId;
+use crate::model::time::Timestamp;
+use crate::protocol::close::Close;
+use crate::protocol::push::{self, Ready, TokenExpiring};
+use crate::protocol::request::Authenticate;
+
+/// Frames that break the protocol, before the socket is closed with 4400.
+const MALFORMED: u32 = 10;
+
+/// Bytes that go into one write, about.
+const WRITE_BYTES: usize = 64 * 1024;
+
+/// How long a close frame may take to be written.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long before the access token ends the client is told so.
+const TOKEN_NOTICE: Duration = Duration::from_mins(1);
+
+/// The session is looked at with every so many-th heartbeat, in case its end was not heard.
+const SESSION_CHECK_EVERY: u64 = 4;
+
+/// Why a connection ends, where it is not simply gone.
+type Ended = Option<Close>;
+
+pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller>) {
+    let caller = match caller {
+        Some(caller) => caller,
+        None => match timeout(edge.config.socket.auth_timeout, first_frame(&edge, &mut socket)).await
+        {
+            Ok(Some(caller)) => caller,
+            Ok(None) => return,
+            Err(_) => return close(&mut socket, Close::Unauthenticated).await,
+        },
+    };
+    let outbox_bytes = edge.config.socket.outbox_bytes;
+    let connection = Arc::new(Connection::new(caller.user_id, caller.session_id, outbox_bytes));
+    if let Err(error) = edge.hub.attach(&connection).await {
+        tracing::warn!(%error, "a connection could not be attached");
+        return close(&mut socket, Close::Restarting).await;
+    }
+    edge.metrics.connections.increment(1);
+    edge.metrics.connections_opened.increment(1);
+    connection.outbox.answer_first(ready(&edge, &connection));
+
+    let mut life = Life { edge: &edge, connection: &connection, expires_at: caller.expires_at };
+    let ended = life.run(&mut socket).await;
+    edge.hub.detach(&connection);
+    edge.metrics.connections.decrement(1);
+    if let Err(Some(why)) = ended {
+        if why == Close::TooSlow {
+            edge.metrics.slow_readers.increment(1);
+        }
+        close(&mut socket, why).await;
+    }
+}
+
+fn ready(edge: &Edge, connection: &Connection) -> Bytes {
+    let heartbeat = edge.config.socket.heartbeat;
+    let ready = Ready {
+        connection_id: connection.id,
+        user_id: connection.user,
+        session_id: connection.session,
+        server_time: Timestamp::now(),
+        heartbeat_ms: u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX),
+    };
+    push::frame("ready", ready)
+}
+
+/// Waits for `authenticate`; anything else is refused, and the client may try again until its time
+/// is over.
+async fn first_frame(edge: &Edge, socket: &mut WebSocket) -> Option<Caller> {
+    let mut malformed = 0;
+    loop {
+        let text = match socket.recv().await? {
+            Ok(Message::Text(text)) => text,
+            Ok(Message::Ping(_) | Message::Pong(_)) => continue,
+            Ok(Message::Binary(_)) => {
+                close(socket, Close::Protocol).await;
+                return None;
+            }
+            Ok(Message::Close(_)) => return None,
+            Err(error) => {
+                if is_too_large(&error) {
+                    close(socket, Close::TooLarge).await;
+                }
+                return None;
+            }
+        };
+        let (answer, caller) = match dispatch::open(text.as_str()) {
+            Ok(envelope) => {
+                let outcome = if envelope.event == "authenticate" {
+                    authenticate(edge, envelope.data).await
+                } else {
+                    Err(Error::Unauthenticated("authenticate first"))
+                };
+                let id = envelope.id.as_deref();
+                (id.map(|id| authenticated(id, &outcome)), outcome.ok())
+            }
+            Err(answer) => (answer, None),
+        };
+        if let Some(answer) = answer.and_then(|answer| Utf8Bytes::try_from(answer).ok()) {
+            socket.send(Message::Text(answer)).await.ok()?;
+        }
+        if caller.is_some() {
+            return caller;
+        }
+        malformed += 1;
+        if malformed > MALFORMED {
+            close(socket, Close::Unauthenticated).await;
+            return None;
+        }
+    }
+}
+
+async fn authenticate(
+    edge: &Edge,
+    data: Option<&serde_json::value::RawValue>,
+) -> Result<Caller> {
+    let data = data.map_or("{}", serde_json::value::RawValue::get);
+    let Authenticate { token } = serde_json::from_str(data)
+        .map_err(|_| Error::invalid("data.token", "an access token is required"))?;
+    edge.accounts.authenticate(&token).await
+}
+
+fn authenticated(id: &str, outcome: &Result<Caller>) -> Bytes {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Authenticated {
+        user_id: UserId,
+        expires_at: Timestamp,
+    }
+    match outcome {
+        Ok(caller) => {
+            let (user_id, expires_at) = (caller.user_id, caller.expires_at);
+            frame::done(id, Authenticated { user_id, expires_at })
+        }
+        Err(error) => frame::failed(id, error),
+    }
+}
+
+struct Life<'a> {
+    edge: &'a Edge,
+    connection: &'a Arc<Connection>,
+    /// The access token's end; a new one can be brought meanwhile.
+    expires_at: Timestamp,
+}
+
+impl Life<'_> {
+    async fn run(&mut self, socket: &mut WebSocket) -> Result<(), Ended> {
+        let heartbeat = self.edge.config.socket.heartbeat;
+        let start = tokio::time::Instant::now() + heartbeat;
+        let mut beats = interval_at(start, heartbeat);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut beat, mut malformed) = (0_u64, 0);
+        let mut heard = Instant::now();
+        loop {
+            let may_read =
+                self.connection.outbox.unanswered() < self.edge.config.socket.in_flight;
+            tokio::select! {
+                frame = socket.recv(), if may_read => {
+                    heard = Instant::now();
+                    match frame {
+                        None | Some(Ok(Message::Close(_))) => return Err(None),
+                        Some(Err(error)) if is_too_large(&error) => {
+                            return Err(Some(Close::TooLarge));
+                        }
+                        Some(Err(_)) => return Err(None),
+                        Some(Ok(message)) => malformed += self.take(message).await?,
+                    }
+                    if malformed > MALFORMED {
+                        return Err(Some(Close::Protocol));
+                    }
+                }
+                () = self.connection.outbox.changed() => {}
+                _ = beats.tick() => {
+                    beat += 1;
+                    self.beat(socket, beat, heard).await?;
+                }
+            }
+            self.write(socket).await?;
+        }
+    }
+
+    /// Takes a frame; 1 where it broke the protocol.
+    async fn take(&mut self, message: Message) -> Result<u32, Ended> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Binary(_) => return Ok(1),
+            // tungstenite answers pings by itself.
+            _ => return Ok(0),
+        };
+        self.edge.metrics.frames_in.increment(1);
+        if let Ok(envelope) = dispatch::open(&text)
+            && envelope.event == "authenticate"
+        {
+            return Box::pin(self.renew(&envelope)).await;
+        }
+        match dispatch::take(self.edge, self.connection, &text).await {
+            Taken::Well => Ok(0),
+            Taken::Malformed => Ok(1),
+        }
+    }
+
+    /// A new token for the same user prolongs the connection.
+    async fn renew(
+        &mut self,
+        envelope: &crate::protocol::request::Envelope<'_>,
+    ) -> Result<u32, Ended> {
+        let mut outcome = authenticate(self.edge, envelope.data).await;
+        let own = (self.connection.user, self.connection.session);
+        if outcome.as_ref().is_ok_and(|caller| (caller.user_id, caller.session_id) != own) {
+            outcome = Err(Error::Forbidden("the token is of another session"));
+        }
+        if let Ok(caller) = &outcome {
+            self.expires_at = caller.expires_at;
+        }
+        if let Some(id) = envelope.id.as_deref() {
+            self.connection.outbox.answer(authenticated(id, &outcome));
+        }
+        Ok(0)
+    }
+
+    /// Pings, and ends a connection that is silent, or whose token or session has ended.
+    async fn beat(
+        &self,
+        socket: &mut WebSocket,
+        beat: u64,
+        heard: Instant,
+    ) -> Result<(), Ended> {
+        let heartbeat = self.edge.config.socket.heartbeat;
+        if heard.elapsed() > heartbeat * 2 {
+            return Err(None);
+        }
+        let now = Timestamp::now();
+        if now >= self.expires_at {
+            return Err(Some(Close::Unauthenticated));
+        }
+        let notice = i64::try_from(TOKEN_NOTICE.max(heartbeat * 2).as_millis()).unwrap_or(i64::MAX);
+        if self.expires_at.unix_millis() - now.unix_millis() <= notice {
+            let expiring = TokenExpiring { expires_at: self.expires_at };
+            self.connection.outbox.answer(push::frame("tokenExpiring", expiring));
+        }
+        if beat.is_multiple_of(SESSION_CHECK_EVERY) {
+            let (session, user) = (self.connection.session, self.connection.user);
+            let alive = Box::pin(self.edge.accounts.is_session_alive(session, user)).await;
+            if matches!(alive, Ok(false)) {
+                return Err(Some(Close::SessionRevoked));
+            }
+        }
+        let ping = timeout(heartbeat, socket.send(Message::Ping(Bytes::new()))).await;
+        ping.map_err(|_| None)?.map_err(|_| None)
+    }
+
+    /// Writes what waits, many frames at once.
+    async fn write(&self, socket: &mut WebSocket) -> Result<(), Ended> {
+        let outbox = &self.connection.outbox;
+        let mut frames = Vec::new();
+        loop {
+            let closing = outbox.take(WRITE_BYTES, &mut frames);
+            if closing.is_some() {
+                return Err(closing);
+            }
+            if frames.is_empty() {
+                return Ok(());
+            }
+            self.edge.metrics.frames_out.increment(frames.len() as u64);
+            self.edge.metrics.flushes.increment(1);
+            let writing = async {
+                for frame in frames.drain(..) {
+                    let text = Utf8Bytes::try_from(frame).map_err(axum::Error::new)?;
+                    socket.feed(Message::Text(text)).await?;
+                }
+                socket.flush().await
+            };
+            // A reader may be so slow that its outbox overflows while we write.
+            tokio::pin!(writing);
+            loop {
+                tokio::select! {
+                    written = &mut writing => {
+                        written.map_err(|_| None)?;
+                        break;
+                    }
+                    () = outbox.changed() => {
+                        if outbox.closing() == Some(Close::TooSlow) {
+                            return Err(Some(Close::TooSlow));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    use std::error::Error as _;
+    error.source().is_some_and(|cause| cause.to_string().contains("too long"))
+}
+
+/// Says why, and gives the client a moment to read it.
+async fn close(socket: &mut WebSocket, why: Close) {
+    let frame = CloseFrame { code: why.code(), reason: why.reason().into() };
+    let closing = socket.send(Message::Close(Some(frame)));
+    timeout(CLOSE_TIMEOUT, closing).await.ok();
+}

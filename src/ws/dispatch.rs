@@ -1,0 +1,322 @@
+//! What clients ask on a socket: one handler per event.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::{Edge, frame};
+use crate::chats::SYNC_CHATS;
+use crate::error::{Error, Result};
+use crate::fanout::connection::Connection;
+use crate::fanout::outbox::Covered;
+use crate::log::append::Request;
+use crate::messages::Window;
+use crate::model::chat::Chat;
+use crate::model::id::ChatId;
+use crate::protocol::changes::{Changes, Receipt};
+use crate::protocol::push::Wanted;
+use crate::protocol::request::{
+    DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, LeaveChat, SendMessage,
+    Subscribe, Sync, Typing,
+};
+
+/// How a frame was taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Well,
+    /// It broke the protocol; a few of these are borne with.
+    Malformed,
+}
+
+/// Reads a frame's envelope. One that cannot be read is answered where its `id` can.
+pub(super) fn open(text: &str) -> Result<Envelope<'_>, Option<Bytes>> {
+    let envelope = match serde_json::from_str::<Envelope<'_>>(text) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            let id = serde_json::from_str::<serde_json::Value>(text)
+                .ok()
+                .and_then(|frame| frame.get("id")?.as_str().map(str::to_owned))
+                .filter(|id| id.chars().count() <= ID_CHARS);
+            let problem = Error::Malformed(format!("the frame cannot be read: {error}"));
+            return Err(id.map(|id| frame::failed(&id, &problem)));
+        }
+    };
+    match &envelope.id {
+        Some(id) if id.chars().count() > ID_CHARS => Err(None),
+        _ => Ok(envelope),
+    }
+}
+
+/// Does what a frame asks for. Answers go to the outbox, now or later.
+pub(super) async fn take(edge: &Edge, connection: &Arc<Connection>, text: &str) -> Taken {
+    let envelope = match open(text) {
+        Ok(envelope) => envelope,
+        Err(answer) => {
+            if let Some(answer) = answer {
+                connection.outbox.answer(answer);
+            }
+            return Taken::Malformed;
+        }
+    };
+    let id = envelope.id.as_deref();
+    // The one hot event, which has no await in its way.
+    if envelope.event == "sendMessage" {
+        return match send(edge, connection, id, envelope.data) {
+            Ok(()) => Taken::Well,
+            Err(error) => refuse(connection, id, &error),
+        };
+    }
+    // Boxed: the states of rare requests would make every idle connection's task larger.
+    let outcome = Box::pin(rare(edge, connection, &envelope)).await;
+    match outcome {
+        Ok(()) => Taken::Well,
+        Err(error) => refuse(connection, id, &error),
+    }
+}
+
+fn refuse(connection: &Connection, id: Option<&str>, error: &Error) -> Taken {
+    if let Some(id) = id {
+        connection.outbox.answer(frame::failed(id, error));
+    }
+    match error {
+        Error::Malformed(_) => Taken::Malformed,
+        _ => Taken::Well,
+    }
+}
+
+async fn rare(edge: &Edge, connection: &Arc<Connection>, envelope: &Envelope<'_>) -> Result<()> {
+    let (id, data) = (envelope.id.as_deref(), envelope.data);
+    match &*envelope.event {
+        "editMessage" => edit(edge, connection, id, data),
+        "deleteMessage" => delete(edge, connection, id, data),
+        "joinChat" => join_chat(edge, connection, id, data).await,
+        "leaveChat" => {
+            let LeaveChat { chat_id } = parse(data)?;
+            connection.close(chat_id);
+            answer(connection, id, Nothing {});
+            Ok(())
+        }
+        "getMessages" => get_messages(edge, connection, id, data).await,
+        "sync" => sync(edge, connection, id, data).await,
+        "typing" => typing(edge, connection, id, data).await,
+        "subscribe" => {
+            let Subscribe { events } = parse(data)?;
+            let wanted = Wanted::of(&events)
+                .map_err(|name| Error::invalid("events", format!("{name:?} is no event")))?;
+            connection.outbox.want(wanted);
+            answer(connection, id, Nothing {});
+            Ok(())
+        }
+        other => {
+            let shown: String = other.chars().take(ID_CHARS).collect();
+            Err(Error::invalid("event", format!("{shown:?} is unknown")))
+        }
+    }
+}
+
+/// An empty object.
+#[derive(Serialize)]
+struct Nothing {}
+
+fn answer(connection: &Connection, id: Option<&str>, data: impl Serialize) {
+    if let Some(id) = id {
+        connection.outbox.answer(frame::done(id, data));
+    }
+}
+
+fn parse<T: DeserializeOwned>(data: Option<&RawValue>) -> Result<T> {
+    let data = data.map_or("{}", RawValue::get);
+    if !data.starts_with('{') {
+        return Err(Error::invalid("data", "an object is required"));
+    }
+    let mut reader = serde_json::Deserializer::from_str(data);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { "data".to_owned() } else { format!("data.{path}") };
+        let said = error.into_inner().to_string();
+        let message = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+        Error::invalid(&path, message)
+    })
+}
+
+fn send(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let (chat, new) = parse::<SendMessage>(data)?.split();
+    let request = edge.messages.send(connection.user, chat, new)?;
+    submit(edge, connection, id, request);
+    Ok(())
+}
+
+fn edit(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let EditMessage { chat_id, message_id, body } = parse(data)?;
+    let request = edge.messages.edit(connection.user, chat_id, message_id, body)?;
+    submit(edge, connection, id, request);
+    Ok(())
+}
+
+fn delete(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let DeleteMessage { chat_id, message_id } = parse(data)?;
+    let request = edge.messages.delete(connection.user, chat_id, message_id);
+    submit(edge, connection, id, request);
+    Ok(())
+}
+
+/// Hands a command to the log; its answer comes when its writer has decided.
+fn submit(edge: &Edge, connection: &Arc<Connection>, id: Option<&str>, request: Request) {
+    connection.outbox.expect_answer();
+    let connection = Arc::clone(connection);
+    let (id, metrics) = (id.map(str::to_owned), Arc::clone(&edge.metrics));
+    let started = Instant::now();
+    edge.messages.submit(
+        request,
+        Box::new(move |outcome| {
+            metrics.ack_seconds.record(started.elapsed());
+            connection.outbox.late_answer(id.map(|id| frame::answered(&id, outcome)));
+        }),
+    );
+}
+
+async fn get_messages(
+    edge: &Edge,
+    connection: &Connection,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let GetMessages { chat_id, before, after, around, limit } = parse(data)?;
+    let window = Window { before, after, around, limit };
+    let page = edge.messages.page(connection.user, chat_id, window).await?;
+    answer(connection, id, page);
+    Ok(())
+}
+
+async fn typing(
+    edge: &Edge,
+    connection: &Connection,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let Typing { chat_id, typing } = parse(data)?;
+    if !connection.is_in(chat_id) {
+        return Err(Error::NotFound("chat"));
+    }
+    edge.ephemera.typing(chat_id, connection.user, typing).await;
+    answer(connection, id, Nothing {});
+    Ok(())
+}
+
+/// The answer to `joinChat`.
+#[derive(Serialize)]
+struct Joined {
+    chat: Chat,
+    receipts: Vec<Receipt>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Changes>,
+}
+
+async fn join_chat(
+    edge: &Edge,
+    connection: &Connection,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let JoinChat { chat_id, after_seq } = parse(data)?;
+    // Held first and read afterwards, so that catching up and live pushes leave no hole.
+    if after_seq.is_some() {
+        connection.outbox.hold(chat_id);
+    }
+    let joined = joined(edge, connection, chat_id, after_seq).await;
+    let changes = joined.as_ref().ok().and_then(|joined| joined.changes.as_ref());
+    let covered = changes.map_or(Covered::Nothing, covered_by);
+    if let Ok(joined) = &joined {
+        connection.open(chat_id);
+        answer(connection, id, joined);
+    }
+    if after_seq.is_some() {
+        connection.outbox.release(chat_id, covered);
+    }
+    joined.map(drop)
+}
+
+async fn joined(
+    edge: &Edge,
+    connection: &Connection,
+    chat_id: ChatId,
+    after_seq: Option<i64>,
+) -> Result<Joined> {
+    let user = connection.user;
+    let chat = edge.chats.find(user, chat_id).await?;
+    let receipts = edge.chats.receipts(user, chat_id).await?;
+    let changes = match after_seq {
+        Some(after_seq) => Some(edge.chats.changes(user, chat_id, after_seq, None).await?),
+        None => None,
+    };
+    Ok(Joined { chat, receipts, changes })
+}
+
+async fn sync(
+    edge: &Edge,
+    connection: &Connection,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let Sync { chats: known } = parse(data)?;
+    if known.len() > SYNC_CHATS {
+        return Err(Error::invalid("data.chats", format!("at most {SYNC_CHATS}")));
+    }
+    edge.metrics.sync_chats.increment(known.len() as u64);
+    for known in &known {
+        connection.outbox.hold(known.chat_id);
+    }
+    let synced = edge.chats.sync(connection.user, &known).await;
+    if let Ok(synced) = &synced {
+        answer(connection, id, synced);
+    }
+    for known in &known {
+        let changes = synced.as_ref().ok().and_then(|synced| {
+            synced.chats.iter().find(|changes| changes.chat_id == known.chat_id)
+        });
+        let covered = changes.map_or(Covered::Nothing, covered_by);
+        connection.outbox.release(known.chat_id, covered);
+    }
+    synced.map(drop)
+}
+
+fn covered_by(changes: &Changes) -> Covered {
+    if changes.complete { Covered::UpTo(changes.to_seq) } else { Covered::InPart }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_that_cannot_be_read_is_answered_where_its_id_can() {
+        assert!(matches!(open("no JSON"), Err(None)));
+        assert!(matches!(open("[1,2]"), Err(None)));
+        let answer = open(r#"{"id":"5"}"#).err().flatten().unwrap();
+        let answer = String::from_utf8(answer.to_vec()).unwrap();
+        assert!(answer.starts_with(r#"{"id":"5","ok":false,"error":{"code":"invalid""#));
+        let long = format!(r#"{{"id":"{}","event":"x"}}"#, "i".repeat(65));
+        assert!(matches!(open(&long), Err(None)));
+        let envelope = open(r#"{"id":"\u0041","event":"typing","data":{"a":[1]}}"#).ok().unwrap();
+        assert_eq!(envelope.id.as_deref(), Some("A"));
+    }
+}
