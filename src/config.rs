@@ -409,7 +409,10 @@ impl Reader<'_> {
         must((1..=5_000).contains(&config.log.batch_limit), "LOG_BATCH_LIMIT: from 1 to 5000");
         must(config.log.lease >= Duration::from_millis(500), "LOG_LEASE_MS: at least 500");
         must(config.auth.hash_slots > 0, "HASH_SLOTS: at least 1");
-        must(config.socket.heartbeat >= Duration::from_secs(1), "SOCKET_HEARTBEAT_MS: at least 1000");
+        must(
+            config.socket.heartbeat >= Duration::from_secs(1),
+            "SOCKET_HEARTBEAT_MS: at least 1000",
+        );
         must(config.limits.address_rate > 0, "RATE_ADDRESS: at least 1");
         must(config.limits.auth_rate > 0, "RATE_AUTH: at least 1");
         must(
@@ -449,7 +452,7 @@ impl Reader<'_> {
         })
     }
 
-    fn number<T: FromStr + fmt::Display>(&mut self, name: &str, default: T) -> T {
+    fn number<T: FromStr + fmt::Display + Copy>(&mut self, name: &str, default: T) -> T {
         self.parsed(name, &default.to_string(), "a whole number within range")
     }
 
@@ -532,6 +535,6 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.storage.unwrap().endpoint, "http://localhost:9000");
-        assert_eq!(config.auth.access_life, Duration::from_secs(3_600));
+        assert_eq!(config.auth.access_life, Duration::from_hours(1));
     }
 }
