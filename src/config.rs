@@ -452,7 +452,7 @@ impl Reader<'_> {
         })
     }
 
-    fn number<T: FromStr + fmt::Display>(&mut self, name: &str, default: T) -> T {
+    fn number<T: FromStr + fmt::Display + Copy>(&mut self, name: &str, default: T) -> T {
         self.parsed(name, &default.to_string(), "a whole number within range")
     }
 
@@ -535,6 +535,6 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.storage.unwrap().endpoint, "http://localhost:9000");
-        assert_eq!(config.auth.access_life, Duration::from_secs(3_600));
+        assert_eq!(config.auth.access_life, Duration::from_hours(1));
     }
 }

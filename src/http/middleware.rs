@@ -141,4 +141,23 @@ mod tests {
             assert_eq!(trace_id(&headers("traceparent", bad)), None);
         }
     }
+
+    /// R-AD-3.
+    #[tokio::test]
+    async fn a_panic_is_an_answer_like_any_other() {
+        use axum::Router;
+        use axum::middleware::from_fn;
+        use tower::{ServiceBuilder, ServiceExt};
+
+        let panics = axum::routing::get(async || -> Response { panic!("a secret") });
+        let layers = ServiceBuilder::new().layer(from_fn(context)).layer(catch_panic());
+        let app: Router = Router::new().route("/", panics).layer(layers);
+        let response = app.oneshot(Request::new(axum::body::Body::empty())).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let id = response.headers()["x-request-id"].clone();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["requestId"], id.to_str().unwrap());
+        assert!(!problem.to_string().contains("a secret"), "{problem}");
+    }
 }

@@ -1,1 +1,6 @@
+//! Tests against real services, in one binary so that linking is paid once. `make test` starts the
+//! services and names them in the environment.
 
+mod auth;
+mod harness;
+mod problems;

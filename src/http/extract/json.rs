@@ -150,7 +150,7 @@ mod tests {
         for (body, place) in table {
             match parse::<Outer>(body.as_bytes()) {
                 Err(Error::Invalid(fields)) => {
-                    assert_eq!(fields[0].path, place, "{body}: {fields:?}")
+                    assert_eq!(fields[0].path, place, "{body}: {fields:?}");
                 }
                 other => panic!("{body}: {other:?}"),
             }
