@@ -5,13 +5,40 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 
 use crate::accounts::Accounts;
+use crate::chats::Chats;
 use crate::config::Config;
+use crate::health::Health;
 use crate::http::limits::Limits;
+use crate::messages::Messages;
+use crate::metrics::Metrics;
+use crate::ws::Edge;
 
-#[derive(Clone, Debug, FromRef)]
+#[derive(Clone)]
 pub struct AppState {
-    pub accounts: Accounts,
     pub config: Arc<Config>,
     /// The rate limits at this node's door.
     pub limits: Limits,
+    pub health: Health,
+    pub edge: Edge,
+}
+
+macro_rules! parts {
+    ($($part:ty => $($path:ident).+),* $(,)?) => {$(
+        impl FromRef<AppState> for $part {
+            fn from_ref(state: &AppState) -> Self {
+                state.$($path).+.clone()
+            }
+        }
+    )*};
+}
+
+parts! {
+    Arc<Config> => config,
+    Limits => limits,
+    Health => health,
+    Edge => edge,
+    Accounts => edge.accounts,
+    Chats => edge.chats,
+    Messages => edge.messages,
+    Arc<Metrics> => edge.metrics,
 }

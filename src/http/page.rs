@@ -59,6 +59,11 @@ impl<T> Page<T> {
         Self { items, next_cursor: None }
     }
 
+    /// A part that was cut already, and where the next one begins.
+    pub fn from_to(items: Vec<T>, next: Option<impl ToString>) -> Self {
+        Self { items, next_cursor: next.map(|next| URL_SAFE_NO_PAD.encode(next.to_string())) }
+    }
+
     /// Cuts what was read with a limit of one more, which tells whether there is a next part;
     /// `position` says after which item it begins.
     pub fn cut<P: ToString>(

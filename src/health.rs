@@ -1,0 +1,163 @@
+//! Whether this node can do its work.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use fred::interfaces::ClientLike;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+
+use crate::config;
+use crate::log::shard::Shards;
+use crate::store::Pool;
+
+/// How long a part may take to answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Health {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Pool,
+    shards: Shards,
+    storage: Option<(aws_sdk_s3::Client, String)>,
+    draining: AtomicBool,
+    /// Shards whose `out` streams are not followed yet.
+    not_followed: AtomicUsize,
+}
+
+/// The answer of `/api/health`.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub status: Status,
+    pub version: &'static str,
+    pub checks: Checks,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    Ok,
+    Degraded,
+    Unavailable,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Checks {
+    pub database: Status,
+    pub redis: Status,
+    /// Absent where no storage is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Status>,
+}
+
+impl Health {
+    pub fn new(pool: Pool, shards: Shards, storage: Option<&config::Storage>) -> Self {
+        let inner = Inner {
+            pool,
+            not_followed: AtomicUsize::new(shards.all().len()),
+            shards,
+            storage: storage.map(|storage| (s3_client(storage), storage.bucket.clone())),
+            draining: AtomicBool::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Notes that one more shard is followed.
+    pub fn followed(&self) {
+        self.inner.not_followed.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// From here on the node is not ready any more.
+    pub fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether clients may be sent here. Storage does not count: text works without it.
+    pub async fn is_ready(&self) -> bool {
+        !self.is_draining()
+            && self.inner.not_followed.load(Ordering::Relaxed) == 0
+            && self.database().await == Status::Ok
+            && self.redis().await == Status::Ok
+    }
+
+    pub async fn report(&self) -> Report {
+        let (database, redis, storage) =
+            tokio::join!(self.database(), self.redis(), self.storage());
+        let status = match (database, redis, storage) {
+            (Status::Ok, Status::Ok, None | Some(Status::Ok)) => Status::Ok,
+            (Status::Ok, _, _) => Status::Degraded,
+            _ => Status::Unavailable,
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        Report { status, version, checks: Checks { database, redis, storage } }
+    }
+
+    async fn database(&self) -> Status {
+        let asking = sqlx::query_scalar::<_, i32>("select 1").fetch_one(&self.inner.pool);
+        match tokio::time::timeout(CHECK_TIMEOUT, asking).await {
+            Ok(Ok(_)) => Status::Ok,
+            _ => Status::Unavailable,
+        }
+    }
+
+    async fn redis(&self) -> Status {
+        let shards = self.inner.shards.all().iter();
+        let pings = shards.map(|shard| {
+            tokio::time::timeout(CHECK_TIMEOUT, shard.client.ping::<String>(None))
+        });
+        let answers = futures_util::future::join_all(pings).await;
+        let well = answers.iter().filter(|answer| matches!(answer, Ok(Ok(_)))).count();
+        match well {
+            _ if well == answers.len() => Status::Ok,
+            0 => Status::Unavailable,
+            _ => Status::Degraded,
+        }
+    }
+
+    async fn storage(&self) -> Option<Status> {
+        let (client, bucket) = self.inner.storage.as_ref()?;
+        let asking = client.head_bucket().bucket(bucket).send();
+        Some(match tokio::time::timeout(CHECK_TIMEOUT, asking).await {
+            Ok(Ok(_)) => Status::Ok,
+            _ => Status::Unavailable,
+        })
+    }
+
+    /// Makes the bucket where it is missing. Storage that is away only costs file transfer.
+    pub async fn prepare_storage(&self) {
+        let Some((client, bucket)) = &self.inner.storage else { return };
+        if self.storage().await == Some(Status::Ok) {
+            return;
+        }
+        let making = client.create_bucket().bucket(bucket).send();
+        match tokio::time::timeout(CHECK_TIMEOUT, making).await {
+            Ok(Ok(_)) => tracing::info!(bucket, "made the bucket"),
+            // Another node may have made it just now.
+            _ if self.storage().await == Some(Status::Ok) => {}
+            _ => tracing::warn!(bucket, "the storage is not available"),
+        }
+    }
+}
+
+fn s3_client(settings: &config::Storage) -> aws_sdk_s3::Client {
+    let key = settings.secret_key.expose_secret();
+    let credentials = Credentials::new(&settings.access_key, key, None, None, "settings");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(&settings.endpoint)
+        .region(Region::new(settings.region.clone()))
+        .credentials_provider(credentials)
+        .force_path_style(true)
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
+}

@@ -1,0 +1,63 @@
+//! Tasks and their end.
+//!
+//! Every task of a node is spawned here: named, counted, and waited for. A task that panics ends
+//! the node in an orderly way, since nobody knows what it leaves undone.
+//!
+//! The end has an order (`app`): not ready → partitions handed over → sockets sent elsewhere →
+//! requests finished → the rest stopped.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+/// A node's tasks. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    /// Cancelled when the node is to end, by a signal or by a task that failed.
+    pub ending: CancellationToken,
+}
+
+impl Tasks {
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let ending = self.ending.clone();
+        let span = tracing::info_span!("task", task = name);
+        let running = self.tracker.spawn(task.instrument(span));
+        self.tracker.spawn(async move {
+            if let Err(error) = running.await
+                && error.is_panic()
+            {
+                tracing::error!(task = name, "a task panicked; the node ends");
+                ending.cancel();
+            }
+        });
+    }
+
+    /// Waits until all have ended; `false` where some did not in time.
+    pub async fn wait(&self, limit: Duration) -> bool {
+        self.tracker.close();
+        tokio::time::timeout(limit, self.tracker.wait()).await.is_ok()
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C, or, where `EXIT_WITH_PARENT` is set, for the end of standard input:
+/// a supervisor that was killed closes it.
+pub async fn signal(with_parent: bool) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the runtime handles signals");
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM"),
+        _ = tokio::signal::ctrl_c() => tracing::info!("SIGINT"),
+        () = stdin_closed(), if with_parent => tracing::info!("the parent has ended"),
+    }
+}
+
+async fn stdin_closed() {
+    use tokio::io::AsyncReadExt;
+    let mut stdin = tokio::io::stdin();
+    let mut buffer = [0; 64];
+    while stdin.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+}
