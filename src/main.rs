@@ -18,8 +18,15 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Command::parse() {
+async fn main() -> ExitCode {
+    run(Command::parse()).await.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
         Command::Dev(options) => options.execute().await?,
         Command::DevS3(options) => {
             tracing_subscriber::fmt().with_env_filter(dev::s3::LOG_FILTER).init();

@@ -22,7 +22,7 @@ use super::board::Board;
 use super::cluster_file;
 use super::console::{say, tail};
 use super::keeper::Keeper;
-use super::registry::{self, Processes};
+use super::registry::{self, Processes, Registry};
 use super::{DevOptions, Tools};
 
 const MIGRATE_LIMIT: Duration = Duration::from_mins(2);
@@ -72,6 +72,8 @@ async fn take(dir: &Path) -> anyhow::Result<File> {
         say("ending what an earlier cluster has left running");
         leftovers.end().await;
     }
+    // Before the first part exists, so that `--stop` finds us during `initdb` already.
+    Registry::new(dir)?;
     Ok(lock)
 }
 

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::account::remove_outside;
 use super::cluster_file::random_secret;
-use super::ports::loopback;
+use super::ports::{free_port, loopback};
 use super::process::raw;
 use super::registry::{self, Processes, Registry};
 use super::{PostgresServer, RedisServer, S3Server, Tools};
@@ -66,13 +66,14 @@ async fn run_in(dir: &Path, command: &[OsString]) -> anyhow::Result<u8> {
         services = Services::start(dir) => services?,
         signal = &mut asked => return Ok(signal_code(signal as i32)),
     };
-    let result = supervise(services.command(command), asked).await;
+    let result = supervise(services.command(command), &services.registry, asked).await;
     services.stop().await;
     result
 }
 
 async fn supervise(
     mut command: Command,
+    registry: &Registry,
     asked: impl Future<Output = Signal>,
 ) -> anyhow::Result<u8> {
     let program = command.as_std().get_program().to_owned();
@@ -81,7 +82,9 @@ async fn supervise(
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("cannot run {}", program.display()))?;
-    let group = raw(child.id().context("a child that was just started has a pid")?);
+    let pid = child.id().context("a child that was just started has a pid")?;
+    registry.add("command", pid)?;
+    let group = raw(pid);
     let status = tokio::select! {
         status = child.wait() => status?,
         signal = asked => {
@@ -113,13 +116,13 @@ impl Services {
         let registry = Registry::new(dir)?;
         let (first, second, home) =
             (dir.join("redis-1"), dir.join("redis-2"), dir.join("postgres"));
-        let files = dir.join("s3");
+        let (files, address) = (dir.join("s3"), loopback(free_port()?));
         let s3_secret = random_secret();
         let (postgres, first, second, s3) = tokio::try_join!(
             PostgresServer::start(&tools, &home, None, false),
             RedisServer::start(&tools, &first, None, false),
             RedisServer::start(&tools, &second, None, false),
-            S3Server::start(&files, loopback(0), S3_ACCESS_KEY, &s3_secret),
+            S3Server::start(&files, address, S3_ACCESS_KEY, &s3_secret),
         )?;
         registry.add("postgres", postgres.pid())?;
         registry.add("redis-1", first.pid())?;
@@ -145,7 +148,7 @@ impl Services {
     }
 }
 
-/// What a run that was killed has left: its servers, which nobody ends, and its directory.
+/// What a run that was killed has left: its servers and command, which nobody ends, its directory.
 async fn end_leftovers(target: &Path) {
     let Ok(entries) = std::fs::read_dir(target) else { return };
     let dirs = entries.filter_map(|entry| Some(entry.ok()?.path()));

@@ -30,12 +30,12 @@ pub async fn stop(dir: &Path) -> anyhow::Result<()> {
     }
     if let Some(supervisor) = supervisor {
         supervisor.signal(Signal::SIGTERM);
-        // Read again each time: it may have been restarting a part.
         if !wait_for(&supervisor, STOP_LIMIT).await {
             supervisor.signal(Signal::SIGKILL);
             ensure!(wait_for(&supervisor, STOP_LIMIT).await, "the supervisor does not end");
         }
     }
+    // Read again: it may have restarted parts since.
     let left = Processes::read(&dir);
     left.end().await;
     ensure!(left.running().is_empty(), "some parts do not end: {:?}", left.running());
