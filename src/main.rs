@@ -2,12 +2,25 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context;
+use chat_service::app::Node;
+use chat_service::config::{Config, VARIABLES};
 use chat_service::dev::{self, DevOptions, s3::S3Options, services::ServicesOptions};
+use chat_service::{shutdown, store, telemetry};
 use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
 #[command(version, about)]
 enum Command {
+    /// Run a node
+    Serve(ServeOptions),
+    /// Bring the database's schema to this version
+    Migrate,
+    /// Print the settings that are in force, without secrets
+    Config,
     /// Run a private cluster on this machine
     Dev(DevOptions),
     /// The S3 server of `dev`
@@ -17,16 +30,34 @@ enum Command {
     WithServices(ServicesOptions),
 }
 
+#[derive(clap::Args)]
+struct ServeOptions {
+    /// End when standard input ends
+    #[arg(long, env = "EXIT_WITH_PARENT", hide = true)]
+    exit_with_parent: Option<String>,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    run(Command::parse()).await.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
-        ExitCode::FAILURE
-    })
+    match run(Command::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("chat-service: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Serve(options) => serve(options.exit_with_parent.is_some()).await?,
+        Command::Migrate => {
+            let config = Config::from_env()?;
+            telemetry::init(&config.telemetry);
+            let pool = store::connect(&config.postgres).await.context("Postgres")?;
+            store::migrate(&pool).await.context("migrating")?;
+        }
+        Command::Config => print_config(),
         Command::Dev(options) => options.execute().await?,
         Command::DevS3(options) => {
             tracing_subscriber::fmt().with_env_filter(dev::s3::LOG_FILTER).init();
@@ -37,4 +68,31 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(with_parent: bool) -> anyhow::Result<()> {
+    let config = Config::from_env()?;
+    telemetry::init(&config.telemetry);
+    let name = config.node.name.clone();
+    let node = Node::start(config).await?;
+    tracing::info!(node = name, http = %node.http_addr, metrics = %node.metrics_addr, "started");
+    let failed = tokio::select! {
+        () = shutdown::signal(with_parent) => false,
+        () = node.failed() => true,
+    };
+    node.stop().await;
+    anyhow::ensure!(!failed, "a task panicked");
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "it shows the environment")]
+fn print_config() {
+    for variable in VARIABLES {
+        let value = match std::env::var(variable.name) {
+            Ok(_) if variable.secret => "(set)".to_owned(),
+            Ok(value) => value,
+            Err(_) => format!("{} (default)", variable.default),
+        };
+        println!("{}={value}", variable.name);
+    }
 }

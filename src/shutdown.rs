@@ -36,6 +36,12 @@ impl Tasks {
         });
     }
 
+    /// For tasks that are many and short of importance to the whole: one that panics is only lost
+    /// itself.
+    pub fn spawn_many(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(task);
+    }
+
     /// Waits until all have ended; `false` where some did not in time.
     pub async fn wait(&self, limit: Duration) -> bool {
         self.tracker.close();
@@ -43,21 +49,14 @@ impl Tasks {
     }
 }
 
-/// Waits for SIGTERM or Ctrl-C, or, where `EXIT_WITH_PARENT` is set, for the end of standard input:
-/// a supervisor that was killed closes it.
+/// Waits for SIGTERM or Ctrl-C, or, where `with_parent` is set, for the end of standard input: a
+/// supervisor that was killed closes it.
 pub async fn signal(with_parent: bool) {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).expect("the runtime handles signals");
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM"),
         _ = tokio::signal::ctrl_c() => tracing::info!("SIGINT"),
-        () = stdin_closed(), if with_parent => tracing::info!("the parent has ended"),
+        () = crate::dev::lifeline::cut(), if with_parent => tracing::info!("the parent has ended"),
     }
-}
-
-async fn stdin_closed() {
-    use tokio::io::AsyncReadExt;
-    let mut stdin = tokio::io::stdin();
-    let mut buffer = [0; 64];
-    while stdin.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
 }

@@ -36,7 +36,6 @@ parts! {
     Arc<Config> => config,
     Limits => limits,
     Health => health,
-    Edge => edge,
     Accounts => edge.accounts,
     Chats => edge.chats,
     Messages => edge.messages,

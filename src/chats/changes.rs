@@ -78,7 +78,7 @@ impl Chats {
         let added = present.keys().copied().filter(|chat| !named.contains(chat));
         let added: Vec<ChatId> = added.take(SYNC_CHATS).collect();
         let added = chats::some(&mut *snapshot, caller, &added).await?;
-        let added = views::all(&mut *snapshot, caller, added).await?;
+        let added = views::all(&mut snapshot, caller, added).await?;
 
         let behind: HashMap<ChatId, i64> = known
             .iter()
@@ -150,9 +150,9 @@ async fn changes(
         people.into_iter().partition(|row| row.left_seq.is_some());
 
     let chat_changed = row.changed_seq > from_seq && row.changed_seq <= to_seq;
-    let members = views::members(&mut *snapshot, present).await?;
+    let members = views::members(snapshot, present).await?;
     let chat_view = match chat_changed {
-        true => Some(views::one(&mut *snapshot, caller, row).await?),
+        true => Some(views::one(snapshot, caller, row).await?),
         false => None,
     };
     Ok(Changes {

@@ -13,7 +13,7 @@ use crate::log::command::Action;
 use crate::model::chat::{Chat, Member, Pair};
 use crate::model::id::{ChatId, CommandId, UserId};
 use crate::protocol::changes::Receipt;
-use crate::store::chats::ListPosition;
+use crate::store::chats::{ChatRow, ListPosition};
 use crate::store::{Pool, chats, members, users};
 
 /// Characters of a group's title and description.
@@ -95,8 +95,7 @@ impl Chats {
         let mine = ChatId::new();
         let chat = chats::claim_direct(&self.pool, pair, mine).await?;
         if let Some(row) = chats::find(&self.pool, caller, chat).await? {
-            let view = views::one(&self.pool, caller, row).await?;
-            return Ok((view, false));
+            return Ok((self.view(caller, row).await?, false));
         }
         let action = Action::CreateDirect { peer };
         self.log.call(Request { id: CommandId::new(), chat, actor: caller, action }).await?;
@@ -107,7 +106,12 @@ impl Chats {
     /// `NotFound`, also where the caller is not in it.
     pub async fn find(&self, caller: UserId, chat: ChatId) -> Result<Chat> {
         let row = chats::find(&self.pool, caller, chat).await?.ok_or(Error::NotFound("chat"))?;
-        views::one(&self.pool, caller, row).await
+        self.view(caller, row).await
+    }
+
+    async fn view(&self, caller: UserId, row: ChatRow) -> Result<Chat> {
+        let mut connection = self.pool.acquire().await?;
+        views::one(&mut connection, caller, row).await
     }
 
     /// The caller's chats, pinned ones first, then by last activity; and where the next page
@@ -120,7 +124,8 @@ impl Chats {
         limit: usize,
     ) -> Result<(Vec<Chat>, Option<ListPosition>)> {
         let most = i64::try_from(limit).unwrap_or(100) + 1;
-        let mut rows = chats::list(&self.pool, caller, after, pinned_only, most).await?;
+        let mut connection = self.pool.acquire().await?;
+        let mut rows = chats::list(&mut *connection, caller, after, pinned_only, most).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|row| ListPosition {
@@ -128,7 +133,7 @@ impl Chats {
             last_activity_at: row.last_activity_at,
             chat: row.id,
         });
-        Ok((views::all(&self.pool, caller, rows).await?, next))
+        Ok((views::all(&mut connection, caller, rows).await?, next))
     }
 
     /// A chat's members, the first to join first; and where the next page begins.
@@ -144,11 +149,12 @@ impl Chats {
     ) -> Result<(Vec<Member>, Option<(OffsetDateTime, UserId)>)> {
         self.check_member(caller, chat).await?;
         let most = i64::try_from(limit).unwrap_or(100) + 1;
-        let mut rows = members::list(&self.pool, chat, after, most).await?;
+        let mut connection = self.pool.acquire().await?;
+        let mut rows = members::list(&mut *connection, chat, after, most).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|row| (row.joined_at, row.user_id));
-        Ok((views::members(&self.pool, rows).await?, next))
+        Ok((views::members(&mut connection, rows).await?, next))
     }
 
     pub async fn receipts(&self, caller: UserId, chat: ChatId) -> Result<Vec<Receipt>> {

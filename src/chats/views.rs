@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Acquire, PgConnection, Postgres};
+use sqlx::PgConnection;
 
 use crate::error::{Error, Result};
 use crate::model::chat::{Chat, Member, SharedChat};
@@ -14,7 +14,7 @@ use crate::store::members::MemberRow;
 use crate::store::{messages, users};
 
 pub(super) async fn one(
-    db: impl Acquire<'_, Database = Postgres>,
+    db: &mut PgConnection,
     caller: UserId,
     row: ChatRow,
 ) -> Result<Chat> {
@@ -24,14 +24,13 @@ pub(super) async fn one(
 
 /// The rows as the caller sees them, in their order.
 pub(super) async fn all(
-    db: impl Acquire<'_, Database = Postgres>,
+    db: &mut PgConnection,
     caller: UserId,
     rows: Vec<ChatRow>,
 ) -> Result<Vec<Chat>> {
-    let mut connection = db.acquire().await?;
-    let mut last = last_messages(&mut connection, &rows).await?;
+    let mut last = last_messages(&mut *db, &rows).await?;
     let peers: Vec<UserId> = rows.iter().filter_map(|row| row.peer_of(caller)).collect();
-    let peers = people(&mut connection, &peers).await?;
+    let peers = people(db, &peers).await?;
     let views = rows.into_iter().map(|row| {
         let peer = row.peer_of(caller).and_then(|peer| peers.get(&peer).cloned());
         let last_message = last.remove(&row.id);
@@ -86,12 +85,11 @@ fn view(row: ChatRow, last_message: Option<Message>, peer: Option<User>) -> Chat
 
 /// Members with their people. Whose account is gone is left out.
 pub(super) async fn members(
-    db: impl Acquire<'_, Database = Postgres>,
+    db: &mut PgConnection,
     rows: Vec<MemberRow>,
 ) -> Result<Vec<Member>> {
-    let mut connection = db.acquire().await?;
     let ids: Vec<UserId> = rows.iter().map(|row| row.user_id).collect();
-    let mut people = people(&mut connection, &ids).await?;
+    let mut people = people(db, &ids).await?;
     let members = rows.into_iter().filter_map(|row| {
         let user = people.remove(&row.user_id)?;
         Some(Member { user, role: row.role, joined_at: row.joined_at.into() })

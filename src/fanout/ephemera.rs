@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::Hub;
 use crate::log::partition::Partitioner;
 use crate::log::shard::{Shard, Shards};
-use crate::model::id::{ChatId, UserId};
+use crate::model::id::{ChatId, SessionId, UserId};
 use crate::model::session::SessionEnded;
 use crate::protocol::push::{self, SessionRevoked, Typing};
 
@@ -28,11 +28,19 @@ pub struct Ephemera {
     shards: Shards,
     partitioner: Arc<Partitioner>,
     hub: Hub,
+    /// Told of every ended session, wherever it ended.
+    on_session_ended: Arc<dyn Fn(SessionId) + Send + Sync>,
 }
 
 impl Ephemera {
-    pub fn new(shards: Shards, partitioner: Partitioner, hub: Hub) -> Self {
-        Self { shards, partitioner: Arc::new(partitioner), hub }
+    pub fn new(
+        shards: Shards,
+        partitioner: Partitioner,
+        hub: Hub,
+        on_session_ended: impl Fn(SessionId) + Send + Sync + 'static,
+    ) -> Self {
+        let on_session_ended = Arc::new(on_session_ended);
+        Self { shards, partitioner: Arc::new(partitioner), hub, on_session_ended }
     }
 
     /// Tells those who have the chat open that somebody is typing.
@@ -109,6 +117,7 @@ impl Ephemera {
             }
             Signal::SessionEnded(SessionEnded { session_id, user_id, reason }) => {
                 let bytes = push::frame("sessionRevoked", SessionRevoked { session_id, reason });
+                (self.on_session_ended)(session_id);
                 self.hub.end_session(user_id, session_id, &bytes);
             }
         }

@@ -5,11 +5,15 @@
 
 pub mod app_token;
 pub mod auth;
+pub mod chats;
 pub mod extract;
+pub mod health;
 pub mod limits;
+pub mod messages;
 pub mod middleware;
 pub mod page;
 pub mod respond;
+pub mod server;
 pub mod users;
 
 use axum::Router;
@@ -18,6 +22,7 @@ use axum::routing::{delete, get, post};
 use tower::ServiceBuilder;
 
 use crate::state::AppState;
+use crate::ws;
 
 /// Every route.
 pub fn router(state: AppState) -> Router {
@@ -37,6 +42,18 @@ pub fn router(state: AppState) -> Router {
         .route("/auth/refresh-tokens", get(auth::refresh_tokens))
         .route("/user/profile", get(users::profile))
         .route("/user/{userId}", get(users::user))
+        .route("/chats", get(chats::list).post(chats::create))
+        .route("/chats/direct/{userId}", post(chats::open_direct))
+        .route("/chats/{chatId}", get(chats::find))
+        .route("/chats/{chatId}/members", get(chats::members))
+        .route("/chats/{chatId}/changes", get(chats::changes))
+        .route("/chats/{chatId}/messages", get(messages::list).post(messages::send))
+        .route(
+            "/chats/{chatId}/messages/{messageId}",
+            get(messages::find).patch(messages::edit).delete(messages::delete),
+        )
+        .route("/chats/{chatId}/messages/{messageId}/edits", get(messages::edits))
+        .route("/ws", get(ws::upgrade))
         .fallback(respond::no_route)
         .layer(
             ServiceBuilder::new()
@@ -47,6 +64,9 @@ pub fn router(state: AppState) -> Router {
 
     Router::new()
         .nest("/api/v1", api)
+        .route("/api/health", get(health::health))
+        .route("/api/health/live", get(health::live))
+        .route("/api/health/ready", get(health::ready))
         .fallback(respond::no_route)
         .method_not_allowed_fallback(respond::no_method)
         .layer(

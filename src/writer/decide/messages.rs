@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::Decision;
-use crate::log::command::{Action, Command, Draft};
+use crate::log::command::{Command, Draft};
 use crate::log::entry::{Answer, Refusal};
 use crate::model::chat::ChatAction;
 use crate::model::event::{Change, Event, EventKind};

@@ -1,0 +1,301 @@
+//! A node: its parts put together, started, and ended in order.
+//!
+//! No globals: several nodes can run in one process, as tests do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use axum::routing::get;
+use fred::interfaces::ClientLike;
+use fred::types::InfoKind;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use crate::accounts::Accounts;
+use crate::chats::Chats;
+use crate::config::Config;
+use crate::fanout::ephemera::Ephemera;
+use crate::fanout::hub::Hub;
+use crate::health::Health;
+use crate::http;
+use crate::http::limits::Limits;
+use crate::log::append::ChatLog;
+use crate::log::partition::Partitioner;
+use crate::log::shard::Shards;
+use crate::log::tail;
+use crate::messages::Messages;
+use crate::metrics::Metrics;
+use crate::shutdown::Tasks;
+use crate::state::AppState;
+use crate::store::{self, Pool, partitions};
+use crate::writer::lease::Leases;
+use crate::writer::{Lane, connect_pool};
+use crate::ws::{Edge, drain};
+
+/// How long the writers may take to finish their batches and hand over.
+const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the other tasks may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The exporter asks for this, to keep its histograms small.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// A running node.
+pub struct Node {
+    pub http_addr: SocketAddr,
+    pub metrics_addr: SocketAddr,
+    pub metrics: Arc<Metrics>,
+    config: Arc<Config>,
+    hub: Hub,
+    health: Health,
+    shards: Shards,
+    pools: Vec<Pool>,
+    edge: Tasks,
+    writers: Tasks,
+    stop: Stop,
+}
+
+/// What ends when; in this order.
+#[derive(Default)]
+struct Stop {
+    accepting: CancellationToken,
+    writing: CancellationToken,
+    rest: CancellationToken,
+}
+
+impl Node {
+    /// Starts a node. When this returns it listens; it is ready once it follows the log.
+    ///
+    /// # Errors
+    /// What a node cannot start without: Postgres, its addresses, a cluster of the same shape,
+    /// settings of Redis that keep data.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        let (metrics, printer) = Metrics::new(&config.node.name);
+        let pool = store::connect(&config.postgres).await.context("Postgres")?;
+        agree_on_partitions(&pool, config.log.partitions).await?;
+        let shards = Shards::connect(&config.redis, config.log.partitions).await?;
+        check_redis(&shards).await?;
+        let listener = TcpListener::bind(config.node.http_addr).await;
+        let listener = listener.with_context(|| config.node.http_addr.to_string())?;
+        let metrics_listener = TcpListener::bind(config.node.metrics_addr).await;
+        let metrics_listener =
+            metrics_listener.with_context(|| config.node.metrics_addr.to_string())?;
+
+        let partitioner = Partitioner::new(config.log.partitions);
+        let hub = Hub::new(pool.clone(), partitioner, Arc::clone(&metrics));
+        let health = Health::new(pool.clone(), shards.clone(), config.storage.as_ref());
+        let mut node = Self {
+            http_addr: listener.local_addr()?,
+            metrics_addr: metrics_listener.local_addr()?,
+            metrics,
+            hub,
+            health,
+            shards,
+            pools: vec![pool],
+            edge: Tasks::default(),
+            writers: Tasks::default(),
+            stop: Stop::default(),
+            config,
+        };
+        node.serve_metrics(metrics_listener, printer);
+        if node.config.node.roles.writer {
+            node.start_writers()?;
+        }
+        node.start_edge(listener);
+        Ok(node)
+    }
+
+    /// Tells when the node has to end by itself, since one of its tasks panicked.
+    pub async fn failed(&self) {
+        tokio::select! {
+            () = self.edge.ending.cancelled() => {}
+            () = self.writers.ending.cancelled() => {}
+        }
+    }
+
+    fn start_writers(&mut self) -> anyhow::Result<()> {
+        let boot = uuid::Uuid::now_v7().to_string();
+        let settings = &self.config.log;
+        for shard in self.shards.all() {
+            let pool = connect_pool(&self.config.postgres)?;
+            self.pools.push(pool.clone());
+            let leases = Arc::new(Leases::new(
+                shard.clone(),
+                Arc::clone(&self.shards.keys),
+                (&self.config.node.name, &boot),
+                settings.partitions,
+                settings.lease,
+            ));
+            let lane = Lane {
+                shards: self.shards.clone(),
+                shard: shard.clone(),
+                leases: Arc::clone(&leases),
+                pool,
+                settings: settings.clone(),
+                node: self.config.node.name.clone(),
+                metrics: Arc::clone(&self.metrics),
+            };
+            let stop = self.stop.writing.clone();
+            self.writers.spawn("leases", async move { leases.run(stop).await });
+            self.writers.spawn("lane", lane.run(self.stop.writing.clone()));
+        }
+        Ok(())
+    }
+
+    fn start_edge(&self, listener: TcpListener) {
+        let pool = self.pools[0].clone();
+        let (log, appenders) =
+            ChatLog::new(self.shards.clone(), &self.config.log, Arc::clone(&self.metrics));
+        let accounts = Accounts::new(pool.clone(), &self.config.auth);
+        let rest = &self.stop.rest;
+        self.edge.spawn("append", log.clone().run(appenders, rest.clone()));
+        self.edge.spawn("catch up", self.hub.clone().catch_up(rest.clone()));
+
+        let partitioner = Partitioner::new(self.config.log.partitions);
+        let known = accounts.clone();
+        let ephemera = Ephemera::new(
+            self.shards.clone(),
+            partitioner,
+            self.hub.clone(),
+            move |session| known.forget_session(session),
+        );
+        for shard in self.shards.all() {
+            let health = self.health.clone();
+            let follower = Arc::new(self.hub.clone());
+            let (log, shard_) = (log.clone(), shard.clone());
+            let ready = move || health.followed();
+            self.edge.spawn("follow", tail::follow(log, shard_, follower, ready, rest.clone()));
+            self.edge.spawn("listen", ephemera.clone().listen(shard.clone(), rest.clone()));
+        }
+        self.edge.spawn("ended sessions", {
+            announce_ended(accounts.clone(), ephemera.clone(), rest.clone())
+        });
+
+        let limits = Limits::new(&self.config);
+        self.edge.spawn("sweep limits", until(rest.clone(), limits.clone().sweep()));
+        let health = self.health.clone();
+        self.edge.spawn("storage", async move { health.prepare_storage().await });
+        let state = AppState {
+            config: Arc::clone(&self.config),
+            limits,
+            health: self.health.clone(),
+            edge: Edge {
+                chats: Chats::new(pool.clone(), log.clone(), self.config.limits.members_per_call),
+                messages: Messages::new(pool, log, &self.config.limits),
+                accounts,
+                hub: self.hub.clone(),
+                ephemera,
+                config: Arc::clone(&self.config),
+                metrics: Arc::clone(&self.metrics),
+                open: Arc::default(),
+            },
+        };
+        let tasks = self.edge.clone();
+        let accepting = self.stop.accepting.clone();
+        let router = http::router(state);
+        self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
+    }
+
+    fn serve_metrics(&self, listener: TcpListener, printer: PrometheusHandle) {
+        let print = printer.clone();
+        let router =
+            Router::new().route("/metrics", get(move || std::future::ready(print.render())));
+        let stop = self.stop.rest.clone();
+        let serving = http::server::serve(listener, router, self.edge.clone(), stop.clone());
+        self.edge.spawn("serve metrics", serving);
+        self.edge.spawn("metrics upkeep", until(stop, async move {
+            loop {
+                tokio::time::sleep(METRICS_UPKEEP).await;
+                printer.run_upkeep();
+            }
+        }));
+    }
+
+    /// Ends the node in order, within the grace period: not ready, no new connections, partitions
+    /// handed over, sockets sent elsewhere, requests finished, the rest.
+    pub async fn stop(self) {
+        let grace = self.config.node.shutdown_grace;
+        if tokio::time::timeout(grace, self.stop_in_order()).await.is_err() {
+            tracing::warn!("the grace period is over");
+        }
+    }
+
+    async fn stop_in_order(&self) {
+        self.health.drain();
+        self.stop.accepting.cancel();
+        self.stop.writing.cancel();
+        if !self.writers.wait(HANDOVER_TIMEOUT).await {
+            tracing::warn!("the partitions were not handed over in time");
+        }
+        drain::drain(&self.hub, self.config.node.drain_window).await;
+        self.stop.rest.cancel();
+        if !self.edge.wait(END_TIMEOUT).await {
+            tracing::warn!("some tasks did not end in time");
+        }
+        for pool in &self.pools {
+            tokio::time::timeout(END_TIMEOUT, pool.close()).await.ok();
+        }
+        self.shards.close().await;
+        tracing::info!("ended");
+    }
+}
+
+async fn until(stop: CancellationToken, task: impl Future<Output = impl Sized>) {
+    tokio::select! {
+        _ = task => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// A node that maps chats otherwise than the others must not start.
+async fn agree_on_partitions(pool: &Pool, count: u16) -> anyhow::Result<()> {
+    let mut connection = pool.acquire().await?;
+    let agreed = partitions::agree_on_count(&mut connection, count).await;
+    let agreed = agreed.context("the schema is missing; run `chat-service migrate`")?;
+    if agreed != count {
+        bail!("LOG_PARTITIONS={count}: this cluster was begun with {agreed}, for ever");
+    }
+    Ok(())
+}
+
+/// A Redis that evicts keys would drop commands. One that is away is not asked; its shard's chats
+/// wait for it.
+async fn check_redis(shards: &Shards) -> anyhow::Result<()> {
+    for shard in shards.all() {
+        let Ok(info) = shard.client.info::<String>(Some(InfoKind::Memory)).await else {
+            tracing::warn!(shard = shard.index, "Redis does not answer yet");
+            continue;
+        };
+        let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
+        if let Some(policy) = policy.filter(|policy| *policy != "noeviction") {
+            bail!("Redis shard {}: maxmemory-policy is {policy}, not noeviction", shard.index);
+        }
+    }
+    Ok(())
+}
+
+/// Makes ended sessions known to all nodes.
+async fn announce_ended(accounts: Accounts, ephemera: Ephemera, stop: CancellationToken) {
+    let mut ended = accounts.on_session_ended();
+    loop {
+        let session = tokio::select! {
+            session = ended.recv() => session,
+            () = stop.cancelled() => return,
+        };
+        match session {
+            Ok(session) => ephemera.session_ended(session).await,
+            // Sockets of those look at their sessions by themselves with the heartbeat.
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "ended sessions were not announced");
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
