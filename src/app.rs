@@ -160,12 +160,10 @@ impl Node {
 
         let partitioner = Partitioner::new(self.config.log.partitions);
         let known = accounts.clone();
-        let ephemera = Ephemera::new(
-            self.shards.clone(),
-            partitioner,
-            self.hub.clone(),
-            move |session| known.forget_session(session),
-        );
+        let ephemera =
+            Ephemera::new(self.shards.clone(), partitioner, self.hub.clone(), move |session| {
+                known.forget_session(session)
+            });
         for shard in self.shards.all() {
             let health = self.health.clone();
             let follower = Arc::new(self.hub.clone());
@@ -210,12 +208,15 @@ impl Node {
         let stop = self.stop.rest.clone();
         let serving = http::server::serve(listener, router, self.edge.clone(), stop.clone());
         self.edge.spawn("serve metrics", serving);
-        self.edge.spawn("metrics upkeep", until(stop, async move {
-            loop {
-                tokio::time::sleep(METRICS_UPKEEP).await;
-                printer.run_upkeep();
-            }
-        }));
+        self.edge.spawn(
+            "metrics upkeep",
+            until(stop, async move {
+                loop {
+                    tokio::time::sleep(METRICS_UPKEEP).await;
+                    printer.run_upkeep();
+                }
+            }),
+        );
     }
 
     /// Ends the node in order, within the grace period: not ready, no new connections, partitions

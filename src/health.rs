@@ -112,9 +112,8 @@ impl Health {
 
     async fn redis(&self) -> Status {
         let shards = self.inner.shards.all().iter();
-        let pings = shards.map(|shard| {
-            tokio::time::timeout(CHECK_TIMEOUT, shard.client.ping::<String>(None))
-        });
+        let pings = shards
+            .map(|shard| tokio::time::timeout(CHECK_TIMEOUT, shard.client.ping::<String>(None)));
         let answers = futures_util::future::join_all(pings).await;
         let well = answers.iter().filter(|answer| matches!(answer, Ok(Ok(_)))).count();
         match well {

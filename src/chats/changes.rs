@@ -82,9 +82,7 @@ impl Chats {
 
         let behind: HashMap<ChatId, i64> = known
             .iter()
-            .filter(|known| {
-                present.get(&known.chat_id).is_some_and(|last| *last > known.after_seq)
-            })
+            .filter(|known| present.get(&known.chat_id).is_some_and(|last| *last > known.after_seq))
             .map(|known| (known.chat_id, known.after_seq))
             .collect();
         let ids: Vec<ChatId> = behind.keys().copied().collect();

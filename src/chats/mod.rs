@@ -160,9 +160,11 @@ impl Chats {
     pub async fn receipts(&self, caller: UserId, chat: ChatId) -> Result<Vec<Receipt>> {
         self.check_member(caller, chat).await?;
         let rows = members::receipts(&self.pool, chat, RECEIPTS).await?;
-        let receipts = rows
-            .into_iter()
-            .map(|(user_id, read_seq, at)| Receipt { user_id, read_seq, at: at.into() });
+        let receipts = rows.into_iter().map(|(user_id, read_seq, at)| Receipt {
+            user_id,
+            read_seq,
+            at: at.into(),
+        });
         Ok(receipts.collect())
     }
 

@@ -13,11 +13,7 @@ use crate::store::chats::ChatRow;
 use crate::store::members::MemberRow;
 use crate::store::{messages, users};
 
-pub(super) async fn one(
-    db: &mut PgConnection,
-    caller: UserId,
-    row: ChatRow,
-) -> Result<Chat> {
+pub(super) async fn one(db: &mut PgConnection, caller: UserId, row: ChatRow) -> Result<Chat> {
     let all = all(db, caller, vec![row]).await?;
     all.into_iter().next().ok_or(Error::NotFound("chat"))
 }
@@ -84,10 +80,7 @@ fn view(row: ChatRow, last_message: Option<Message>, peer: Option<User>) -> Chat
 }
 
 /// Members with their people. Whose account is gone is left out.
-pub(super) async fn members(
-    db: &mut PgConnection,
-    rows: Vec<MemberRow>,
-) -> Result<Vec<Member>> {
+pub(super) async fn members(db: &mut PgConnection, rows: Vec<MemberRow>) -> Result<Vec<Member>> {
     let ids: Vec<UserId> = rows.iter().map(|row| row.user_id).collect();
     let mut people = people(db, &ids).await?;
     let members = rows.into_iter().filter_map(|row| {

@@ -133,10 +133,7 @@ impl ChatLog {
     pub fn submit(&self, request: Request, done: Done) {
         let partition = self.partition_of(request.chat);
         if self.inner.backlogged[usize::from(partition)].load(Ordering::Relaxed) {
-            done(Err(Error::Unavailable {
-                part: "the log",
-                retry_after: Duration::from_secs(1),
-            }));
+            done(Err(Error::Unavailable { part: "the log", retry_after: Duration::from_secs(1) }));
             return;
         }
         let number = match self.inner.pending.add(partition, done) {

@@ -68,7 +68,9 @@ fn tag(partition: u16, partitions: u16) -> String {
     let share = |slot: u32| slot * u32::from(partitions) / SLOTS;
     (0u32..)
         .map(|k| format!("p{partition}-{k}"))
-        .find(|tag| share(u32::from(fred::util::redis_keyslot(tag.as_bytes()))) == u32::from(partition))
+        .find(|tag| {
+            share(u32::from(fred::util::redis_keyslot(tag.as_bytes()))) == u32::from(partition)
+        })
         .expect("CRC16 reaches every slot")
 }
 

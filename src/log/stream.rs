@@ -107,8 +107,7 @@ fn parse_read(
 
 /// The newest entry of a stream.
 pub async fn newest(client: &Client, key: &str) -> Result<Option<Entry>, Error> {
-    let args: Vec<Value> =
-        vec![key.into(), "+".into(), "-".into(), "COUNT".into(), "1".into()];
+    let args: Vec<Value> = vec![key.into(), "+".into(), "-".into(), "COUNT".into(), "1".into()];
     let command = CustomCommand::new_static("XREVRANGE", None, false);
     match client.custom_raw(command, args).await? {
         Resp3Frame::SimpleError { data, .. } => Err(error_of(&data)),

@@ -65,25 +65,14 @@ macro_rules! select {
 }
 
 /// One chat of a user's.
-pub async fn find(
-    db: impl PgExecutor<'_>,
-    user: UserId,
-    chat: ChatId,
-) -> Result<Option<ChatRow>> {
-    let row = sqlx::query_as(select!("and c.id = $2"))
-        .bind(user)
-        .bind(chat)
-        .fetch_optional(db)
-        .await?;
+pub async fn find(db: impl PgExecutor<'_>, user: UserId, chat: ChatId) -> Result<Option<ChatRow>> {
+    let row =
+        sqlx::query_as(select!("and c.id = $2")).bind(user).bind(chat).fetch_optional(db).await?;
     Ok(row)
 }
 
 /// These chats, as far as the user is in them.
-pub async fn some(
-    db: impl PgExecutor<'_>,
-    user: UserId,
-    chats: &[ChatId],
-) -> Result<Vec<ChatRow>> {
+pub async fn some(db: impl PgExecutor<'_>, user: UserId, chats: &[ChatId]) -> Result<Vec<ChatRow>> {
     let rows =
         sqlx::query_as(select!("and c.id = any($2)")).bind(user).bind(chats).fetch_all(db).await?;
     Ok(rows)
@@ -125,11 +114,7 @@ pub async fn list(
 
 /// The chat of a pair: `chat` where nobody claimed one before, else the one that was claimed. Two
 /// nodes that ask at once get the same.
-pub async fn claim_direct(
-    db: impl PgExecutor<'_>,
-    pair: Pair,
-    chat: ChatId,
-) -> Result<ChatId> {
+pub async fn claim_direct(db: impl PgExecutor<'_>, pair: Pair, chat: ChatId) -> Result<ChatId> {
     let claimed = sqlx::query_scalar(
         "insert into direct_chats (low, high, chat_id)
          values ($1, $2, $3)

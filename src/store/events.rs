@@ -106,7 +106,9 @@ async fn change(
             message_id: row.data.message_id.ok_or_else(broken)?,
             message_seq: row.data.message_seq.ok_or_else(broken)?,
         }),
-        Some(EventKind::ChatCreated) => Ok(Change::ChatCreated(Box::new(founding(db, chat).await?))),
+        Some(EventKind::ChatCreated) => {
+            Ok(Change::ChatCreated(Box::new(founding(db, chat).await?)))
+        }
         Some(EventKind::MessageCreated) | None => Err(broken()),
     }
 }

@@ -27,11 +27,7 @@ impl TryFrom<String> for Role {
 }
 
 /// The role of a present member.
-pub async fn role(
-    db: impl PgExecutor<'_>,
-    chat: ChatId,
-    user: UserId,
-) -> Result<Option<Role>> {
+pub async fn role(db: impl PgExecutor<'_>, chat: ChatId, user: UserId) -> Result<Option<Role>> {
     let role: Option<String> = sqlx::query_scalar(
         "select m.role
          from chat_members m

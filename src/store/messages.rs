@@ -83,11 +83,7 @@ fn messages(rows: Vec<MessageRow>) -> Vec<Message> {
     rows.into_iter().map(Into::into).collect()
 }
 
-pub async fn find(
-    db: impl PgExecutor<'_>,
-    chat: ChatId,
-    id: MessageId,
-) -> Result<Option<Message>> {
+pub async fn find(db: impl PgExecutor<'_>, chat: ChatId, id: MessageId) -> Result<Option<Message>> {
     let row = sqlx::query_as::<_, MessageRow>(select!("where m.chat_id = $1 and m.id = $2"))
         .bind(chat)
         .bind(id)
@@ -209,11 +205,7 @@ pub async fn former_body(
 }
 
 /// All versions, the present one last; none of a deleted message.
-pub async fn edits(
-    db: impl PgExecutor<'_>,
-    chat: ChatId,
-    id: MessageId,
-) -> Result<Vec<Edit>> {
+pub async fn edits(db: impl PgExecutor<'_>, chat: ChatId, id: MessageId) -> Result<Vec<Edit>> {
     let edits = sqlx::query_as(
         "select e.version, e.body, e.edited_at
          from messages m

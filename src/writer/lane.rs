@@ -354,8 +354,7 @@ impl Lane {
         }
         let started = Instant::now();
         let mut all_out = true;
-        for (partition, _, outcome) in
-            publish(&self.shards, self.settings.out_tail, entries).await
+        for (partition, _, outcome) in publish(&self.shards, self.settings.out_tail, entries).await
         {
             match outcome {
                 Ok(()) => {}
@@ -403,9 +402,9 @@ fn next_entry(term: &mut Term, covers: StreamId) -> Entry {
 /// Errors of the data itself, which come again however often it is tried.
 fn is_about_data(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Database(cause) => cause
-            .code()
-            .is_some_and(|code| ["22", "23", "42", "P0"].iter().any(|class| code.starts_with(class))),
+        sqlx::Error::Database(cause) => cause.code().is_some_and(|code| {
+            ["22", "23", "42", "P0"].iter().any(|class| code.starts_with(class))
+        }),
         sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => true,
         _ => false,
     }
@@ -414,4 +413,3 @@ fn is_about_data(error: &sqlx::Error) -> bool {
 fn count(number: usize) -> f64 {
     u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }
-

@@ -44,8 +44,7 @@ impl Term {
         let position = tail.as_ref().and_then(|tail| tail.id_field(COVERS));
         let position = position.unwrap_or(StreamId::START);
         let seen = tail.map_or(StreamId::START, |tail| tail.id);
-        let fields =
-            vec![(COVERS, position.to_string()), (TAIL_SEEN, seen.to_string())];
+        let fields = vec![(COVERS, position.to_string()), (TAIL_SEEN, seen.to_string())];
         let marker = format!("{fence}-0");
         let added: Result<(), _> = client.xadd(key, false, None, marker, fields).await;
         match added {

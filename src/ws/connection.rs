@@ -41,12 +41,13 @@ type Ended = Option<Close>;
 pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller>) {
     let caller = match caller {
         Some(caller) => caller,
-        None => match timeout(edge.config.socket.auth_timeout, first_frame(&edge, &mut socket)).await
-        {
-            Ok(Some(caller)) => caller,
-            Ok(None) => return,
-            Err(_) => return close(&mut socket, Close::Unauthenticated).await,
-        },
+        None => {
+            match timeout(edge.config.socket.auth_timeout, first_frame(&edge, &mut socket)).await {
+                Ok(Some(caller)) => caller,
+                Ok(None) => return,
+                Err(_) => return close(&mut socket, Close::Unauthenticated).await,
+            }
+        }
     };
     let outbox_bytes = edge.config.socket.outbox_bytes;
     let connection = Arc::new(Connection::new(caller.user_id, caller.session_id, outbox_bytes));
@@ -128,10 +129,7 @@ async fn first_frame(edge: &Edge, socket: &mut WebSocket) -> Option<Caller> {
     }
 }
 
-async fn authenticate(
-    edge: &Edge,
-    data: Option<&serde_json::value::RawValue>,
-) -> Result<Caller> {
+async fn authenticate(edge: &Edge, data: Option<&serde_json::value::RawValue>) -> Result<Caller> {
     let data = data.map_or("{}", serde_json::value::RawValue::get);
     let Authenticate { token } = serde_json::from_str(data)
         .map_err(|_| Error::invalid("data.token", "an access token is required"))?;
@@ -170,8 +168,7 @@ impl Life<'_> {
         let (mut beat, mut malformed) = (0_u64, 0);
         let mut heard = Instant::now();
         loop {
-            let may_read =
-                self.connection.outbox.unanswered() < self.edge.config.socket.in_flight;
+            let may_read = self.connection.outbox.unanswered() < self.edge.config.socket.in_flight;
             tokio::select! {
                 frame = socket.recv(), if may_read => {
                     heard = Instant::now();
@@ -237,12 +234,7 @@ impl Life<'_> {
     }
 
     /// Pings, and ends a connection that is silent, or whose token or session has ended.
-    async fn beat(
-        &self,
-        socket: &mut WebSocket,
-        beat: u64,
-        heard: Instant,
-    ) -> Result<(), Ended> {
+    async fn beat(&self, socket: &mut WebSocket, beat: u64, heard: Instant) -> Result<(), Ended> {
         let heartbeat = self.edge.config.socket.heartbeat;
         if heard.elapsed() > heartbeat * 2 {
             return Err(None);

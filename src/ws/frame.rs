@@ -39,9 +39,8 @@ pub(super) fn failed(id: &str, error: &Error) -> Bytes {
     if let Error::Internal(cause) = error {
         tracing::error!(%cause, "a request failed");
     }
-    let retry_after_ms = error
-        .retry_after()
-        .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    let retry_after_ms =
+        error.retry_after().map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
     let error = Problem { code: error.code(), message: error.message(), retry_after_ms };
     encode(&Failed { id, ok: false, error })
 }
@@ -81,8 +80,7 @@ mod tests {
 
     #[test]
     fn answers_have_the_form_of_the_contract() {
-        let error =
-            Error::Unavailable { part: "the log", retry_after: Duration::from_millis(250) };
+        let error = Error::Unavailable { part: "the log", retry_after: Duration::from_millis(250) };
         let text = String::from_utf8(failed("7", &error).to_vec()).unwrap();
         let expected = r#"{"id":"7","ok":false,"error":{"code":"unavailable","message":"the log is unavailable","retryAfterMs":250}}"#;
         assert_eq!(text, expected);

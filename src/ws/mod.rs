@@ -10,8 +10,8 @@
 
 mod connection;
 mod dispatch;
-mod frame;
 pub mod drain;
+mod frame;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

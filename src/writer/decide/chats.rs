@@ -78,7 +78,8 @@ async fn add(
     let kind = EventKind::ChatCreated;
     let data = EventData::default();
     let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
-    let founding = events::founding(db, chat).await.map_err(|error| sqlx::Error::Decode(error.into()))?;
+    let founding =
+        events::founding(db, chat).await.map_err(|error| sqlx::Error::Decode(error.into()))?;
     let change = Change::ChatCreated(Box::new(founding));
     Ok(Decision::done(Event { chat, seq, actor: command.actor, change }))
 }

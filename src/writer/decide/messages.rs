@@ -75,7 +75,8 @@ fn drafts<'a>(sends: &[Send<'a>]) -> Drafts<'a> {
         drafts.bodies.push(&send.draft.body);
         drafts.parents.push(send.draft.reply_to.map(|parent| parent.0));
         drafts.mentions.push((!send.draft.mentions.is_empty()).then(|| {
-            let mentions: Vec<String> = send.draft.mentions.iter().map(ToString::to_string).collect();
+            let mentions: Vec<String> =
+                send.draft.mentions.iter().map(ToString::to_string).collect();
             format!("{{{}}}", mentions.join(","))
         }));
     }
@@ -227,8 +228,7 @@ pub(in crate::writer) async fn delete(
     if subject.body.is_none() {
         return Ok(Decision::Nothing(Answer::Done { seq: subject.changed_seq, again: true }));
     }
-    let data =
-        EventData { message_seq: Some(subject.seq), message_id: Some(id), version: None };
+    let data = EventData { message_seq: Some(subject.seq), message_id: Some(id), version: None };
     let kind = EventKind::MessageDeleted;
     let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
     changes::delete_message(&mut *db, chat, subject.seq, seq).await?;
