@@ -77,14 +77,21 @@ impl Chats {
 
         let added = present.keys().copied().filter(|chat| !named.contains(chat));
         let added: Vec<ChatId> = added.take(SYNC_CHATS).collect();
-        let added = chats::some(&mut *snapshot, caller, &added).await?;
-        let added = views::all(&mut snapshot, caller, added).await?;
+        let added = if added.is_empty() {
+            Vec::new()
+        } else {
+            let rows = chats::some(&mut *snapshot, caller, &added).await?;
+            views::all(&mut snapshot, caller, rows).await?
+        };
 
         let behind: HashMap<ChatId, i64> = known
             .iter()
             .filter(|known| present.get(&known.chat_id).is_some_and(|last| *last > known.after_seq))
             .map(|known| (known.chat_id, known.after_seq))
             .collect();
+        if behind.is_empty() {
+            return Ok(Synced { chats: Vec::new(), removed, added });
+        }
         let ids: Vec<ChatId> = behind.keys().copied().collect();
         let rows = chats::some(&mut *snapshot, caller, &ids).await?;
         let mut left = BUDGET;

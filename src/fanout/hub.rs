@@ -86,11 +86,14 @@ impl Hub {
         for standing in &standings {
             let chat = standing.chat_id;
             let mut rooms = self.rooms(chat);
-            let room = rooms.entry(chat).or_insert_with(|| {
-                unplaced = true;
-                Room::unplaced(self.inner.partitioner.of(chat))
-            });
+            let room = rooms
+                .entry(chat)
+                .or_insert_with(|| Room::unplaced(self.inner.partitioner.of(chat)));
             room.enter(chat, connection);
+            // Also where another connection made the room just now: what that one reads as the
+            // room's place may be further on than what this one syncs to, so this one must not be
+            // ready before the room has a place.
+            unplaced |= room.missing_from() == Some(None);
         }
         if !unplaced && self.inner.memberships.load(Ordering::Acquire) == before {
             return Ok(());
