@@ -184,7 +184,7 @@ pub const VARIABLES: &[Variable] = &[
     var("ALLOWED_ORIGINS", "none", "browser origins that may open a socket, comma-separated"),
     var("TRUSTED_PROXY_HOPS", "0", "proxies in front that add to `X-Forwarded-For`"),
     secret("DATABASE_URL", "required", "Postgres, `postgresql://user:password@host:5432/db`"),
-    var("DATABASE_MAX_CONNECTIONS", "10", "connections of this node's pool"),
+    var("DATABASE_MAX_CONNECTIONS", "20", "connections of this node's pool"),
     secret("REDIS_URL", "required", "Redis shards, comma-separated, `redis://host:6379`"),
     var("REDIS_PREFIX", "chat", "put before every Redis key"),
     var("LOG_PARTITIONS", "16", "partitions of the log; fixed for a cluster's life (1 to 1024)"),
@@ -266,7 +266,7 @@ impl Reader<'_> {
             node: self.node(),
             postgres: Postgres {
                 url: self.required("DATABASE_URL"),
-                max_connections: self.number("DATABASE_MAX_CONNECTIONS", 10),
+                max_connections: self.number("DATABASE_MAX_CONNECTIONS", 20),
             },
             redis: self.redis(),
             log: self.log(),

@@ -65,8 +65,13 @@ impl Chats {
         changes(&mut snapshot, caller, row, after_seq, (limit, BUDGET)).await
     }
 
-    /// What changed in all chats of the caller, given how far each is known.
-    pub async fn sync(&self, caller: UserId, known: &[Known]) -> Result<Synced> {
+    /// What changed in all chats of the caller, given how far each is known; and the newest seq of
+    /// each of them.
+    pub async fn sync(
+        &self,
+        caller: UserId,
+        known: &[Known],
+    ) -> Result<(Synced, HashMap<ChatId, i64>)> {
         let mut snapshot = self.pool.begin_with(SNAPSHOT).await?;
         let standings = members::chats_of(&mut *snapshot, caller).await?;
         let present: HashMap<ChatId, i64> =
@@ -90,7 +95,7 @@ impl Chats {
             .map(|known| (known.chat_id, known.after_seq))
             .collect();
         if behind.is_empty() {
-            return Ok(Synced { chats: Vec::new(), removed, added });
+            return Ok((Synced { chats: Vec::new(), removed, added }, present));
         }
         let ids: Vec<ChatId> = behind.keys().copied().collect();
         let rows = chats::some(&mut *snapshot, caller, &ids).await?;
@@ -106,7 +111,7 @@ impl Chats {
             left.spend(&found);
             answered.push(found);
         }
-        Ok(Synced { chats: answered, removed, added })
+        Ok((Synced { chats: answered, removed, added }, present))
     }
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::entry::Published;
 use crate::log::tail::Follower;
 use crate::model::id::ChatId;
@@ -75,7 +75,7 @@ impl Hub {
         let mut entered: Vec<(ChatId, i64)> = Vec::new();
         for (user, chat, joined_seq) in seats {
             let connections = self.connections_of(user);
-            if connections.iter().any(|connection| !connection.is_in(chat)) {
+            if connections.iter().any(|connection| connection.misses(chat)) {
                 entered.push((chat, joined_seq));
             }
         }
@@ -110,6 +110,9 @@ impl Hub {
                     let mut connection = self.inner.pool.acquire().await?;
                     let events = events::load(&mut connection, chat, &seqs).await?;
                     let events: Vec<Published> = events.iter().map(Published::of).collect();
+                    if events.first().is_none_or(|first| first.seq != from + 1) {
+                        return Err(Error::internal(format!("event {} is missing", from + 1)));
+                    }
                     if let Some(room) = self.rooms(chat).get_mut(&chat) {
                         room.fill(&events);
                     }

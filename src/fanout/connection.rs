@@ -20,6 +20,8 @@ struct Chats {
     rooms: HashSet<ChatId>,
     /// Those that it has opened: they bring ephemera too.
     opened: HashSet<ChatId>,
+    /// Set when it is in the rooms of all its user's chats.
+    attached: bool,
     /// Set when the connection has left: it must not enter a room any more.
     gone: bool,
 }
@@ -41,6 +43,17 @@ impl Connection {
 
     pub fn has_opened(&self, chat: ChatId) -> bool {
         self.lock().opened.contains(&chat)
+    }
+
+    /// Whether it should have heard of a chat that it is not in: one that is still being attached
+    /// hears of it from Postgres.
+    pub(super) fn misses(&self, chat: ChatId) -> bool {
+        let chats = self.lock();
+        chats.attached && !chats.gone && !chats.rooms.contains(&chat)
+    }
+
+    pub(super) fn attached(&self) {
+        self.lock().attached = true;
     }
 
     /// Opens a chat that the connection is in.

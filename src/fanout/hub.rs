@@ -73,8 +73,9 @@ impl Hub {
     pub async fn attach(&self, connection: &Arc<Connection>) -> Result<()> {
         self.users().entry(connection.user).or_default().push(Arc::clone(connection));
         let attached = self.enter_all(connection).await;
-        if attached.is_err() {
-            self.detach(connection);
+        match attached {
+            Ok(()) => connection.attached(),
+            Err(_) => self.detach(connection),
         }
         attached
     }

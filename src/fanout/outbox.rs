@@ -38,8 +38,9 @@ struct Frame {
 
 /// How a chat's pushes stand to a `sync` of this connection.
 enum Gate {
-    /// The answer is being made: pushes wait, so that they come behind it.
-    Held(Vec<(i64, Bytes)>),
+    /// The answer is being made: pushes wait, so that they come behind it. Should there be none,
+    /// the gate before is in force again.
+    Held { waiting: Vec<(i64, Bytes)>, before: Option<Box<Gate>> },
     /// The answer covered the chat up to this seq: a push of it is not sent again.
     Covered(i64),
     /// The answer was only a part. The client asks for the rest, which will cover whatever comes
@@ -50,7 +51,7 @@ enum Gate {
 /// How far an answer went that pushes were held for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Covered {
-    /// There was none, or nothing had changed.
+    /// There was none.
     Nothing,
     UpTo(i64),
     /// Only a part: the client must ask again before it gets pushes of the chat.
@@ -92,7 +93,7 @@ impl Outbox {
         }
         if let Some(index) = state.gates.iter().position(|(gated, _)| *gated == chat) {
             match &mut state.gates[index].1 {
-                Gate::Held(waiting) => {
+                Gate::Held { waiting, .. } => {
                     waiting.push((seq, bytes.clone()));
                     state.push_bytes += bytes.len();
                     return Pushed::Queued;
@@ -170,8 +171,11 @@ impl Outbox {
     /// Lets the pushes of a chat wait until [`Self::release`].
     pub fn hold(&self, chat: ChatId) {
         let mut state = self.lock();
-        state.gates.retain(|(gated, _)| *gated != chat);
-        state.gates.push((chat, Gate::Held(Vec::new())));
+        let before = match state.gates.iter().position(|(gated, _)| *gated == chat) {
+            Some(index) => Some(Box::new(state.gates.swap_remove(index).1)),
+            None => None,
+        };
+        state.gates.push((chat, Gate::Held { waiting: Vec::new(), before }));
     }
 
     /// Lets them go on, but for those that an answer covers that was queued before this call.
@@ -179,11 +183,16 @@ impl Outbox {
         let mut state = self.lock();
         let Some(index) = state.gates.iter().position(|(gated, _)| *gated == chat) else { return };
         let (_, gate) = state.gates.swap_remove(index);
-        let Gate::Held(waiting) = gate else { return };
-        let mut newest = match covered {
-            Covered::Nothing => 0,
-            Covered::UpTo(seq) => seq,
-            Covered::InPart => i64::MAX,
+        let Gate::Held { waiting, before } = gate else { return };
+        let after = match covered {
+            Covered::Nothing => before.map(|before| *before),
+            Covered::UpTo(seq) => Some(Gate::Covered(seq)),
+            Covered::InPart => Some(Gate::Incomplete),
+        };
+        let mut newest = match after {
+            None => 0,
+            Some(Gate::Covered(seq)) => seq,
+            Some(Gate::Incomplete | Gate::Held { .. }) => i64::MAX,
         };
         for (seq, bytes) in waiting {
             // A room that went back for somebody else may have brought one twice.
@@ -194,10 +203,10 @@ impl Outbox {
                 state.frames.push_back(Frame { bytes, counted: true });
             }
         }
-        match covered {
-            Covered::Nothing => {}
-            Covered::UpTo(_) => state.gates.push((chat, Gate::Covered(newest))),
-            Covered::InPart => state.gates.push((chat, Gate::Incomplete)),
+        match after {
+            None => {}
+            Some(Gate::Covered(_)) => state.gates.push((chat, Gate::Covered(newest))),
+            Some(_) => state.gates.push((chat, Gate::Incomplete)),
         }
         drop(state);
         self.wake.notify_one();
@@ -208,7 +217,7 @@ impl Outbox {
         let mut state = self.lock();
         match state.gates.iter_mut().find(|(gated, _)| *gated == chat) {
             Some((_, Gate::Covered(covered))) => *covered = seq.max(*covered),
-            Some((_, Gate::Held(_) | Gate::Incomplete)) => {}
+            Some((_, Gate::Held { .. } | Gate::Incomplete)) => {}
             None => state.gates.push((chat, Gate::Covered(seq))),
         }
     }
@@ -357,6 +366,26 @@ mod tests {
         outbox.release(chat, Covered::Nothing);
         push(&outbox, chat, 2);
         assert_eq!(taken(&outbox), ["1", "2"]);
+    }
+
+    /// A sync that failed behind an incomplete one let pushes through over the missing rest.
+    #[test]
+    fn a_sync_that_fails_leaves_the_one_before_in_force() {
+        let (outbox, chat) = (Outbox::new(1_000), ChatId::new());
+        outbox.hold(chat);
+        outbox.release(chat, Covered::InPart);
+        outbox.hold(chat);
+        push(&outbox, chat, 8);
+        outbox.release(chat, Covered::Nothing);
+        push(&outbox, chat, 9);
+        assert_eq!(taken(&outbox), [""; 0]);
+        outbox.hold(chat);
+        outbox.release(chat, Covered::UpTo(9));
+        outbox.hold(chat);
+        outbox.release(chat, Covered::Nothing);
+        push(&outbox, chat, 9);
+        push(&outbox, chat, 10);
+        assert_eq!(taken(&outbox), ["10"]);
     }
 
     #[test]

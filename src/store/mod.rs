@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 pub type Pool = sqlx::PgPool;
 
 /// How long a caller waits for a free connection before it is told `unavailable`.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A statement, and a transaction that is doing nothing, are ended by Postgres after this.
 const STATEMENT_TIMEOUT: &str = "15s";
 

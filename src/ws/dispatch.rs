@@ -1,5 +1,6 @@
 //! What clients ask on a socket: one handler per event.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,11 +18,11 @@ use crate::log::append::Request;
 use crate::messages::Window;
 use crate::model::chat::Chat;
 use crate::model::id::ChatId;
-use crate::protocol::changes::{Changes, Receipt};
+use crate::protocol::changes::{Changes, Receipt, Synced};
 use crate::protocol::push::Wanted;
 use crate::protocol::request::{
-    DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, LeaveChat, SendMessage,
-    Subscribe, Sync, Typing,
+    DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, Known, LeaveChat,
+    SendMessage, Subscribe, Sync, Typing,
 };
 
 /// How a frame was taken.
@@ -286,17 +287,27 @@ async fn sync(
         connection.outbox.hold(known.chat_id);
     }
     let synced = edge.chats.sync(connection.user, &known).await;
-    if let Ok(synced) = &synced {
+    if let Ok((synced, _)) = &synced {
         answer(connection, id, synced);
     }
     for known in &known {
-        let changes = synced.as_ref().ok().and_then(|synced| {
-            synced.chats.iter().find(|changes| changes.chat_id == known.chat_id)
-        });
-        let covered = changes.map_or(Covered::Nothing, covered_by);
+        let covered = match &synced {
+            Ok((synced, standings)) => covered_by_sync(synced, standings, *known),
+            Err(_) => Covered::Nothing,
+        };
         connection.outbox.release(known.chat_id, covered);
     }
     synced.map(drop)
+}
+
+fn covered_by_sync(synced: &Synced, standings: &HashMap<ChatId, i64>, known: Known) -> Covered {
+    let changes = synced.chats.iter().find(|changes| changes.chat_id == known.chat_id);
+    match (changes, standings.get(&known.chat_id)) {
+        (Some(changes), _) => covered_by(changes),
+        // Left out, since the client knows it all; this node may be behind what the client knows.
+        (None, Some(last_seq)) => Covered::UpTo(known.after_seq.min(*last_seq)),
+        (None, None) => Covered::Nothing,
+    }
 }
 
 fn covered_by(changes: &Changes) -> Covered {
