@@ -1,1 +1,363 @@
+//! The rules that the compiler does not know: who may import whom, where SQL and Redis are spoken,
+//! and that the papers say what the code does. Needs no services.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use chat_service::config::VARIABLES;
+use chat_service::metrics::Metrics;
+
+/// The top-level modules from the bottom up, and what each may import. Only modules further up in
+/// this list may be named, so there are no circles. `lib`, `main` and `app` put it all together.
+const RANKS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("error", &[]),
+    ("config", &[]),
+    ("metrics", &[]),
+    ("telemetry", &["config"]),
+    ("shutdown", &[]),
+    ("protocol", &["model"]),
+    ("store", &["model", "error", "config"]),
+    ("log", &["model", "error", "config", "metrics", "protocol"]),
+    ("cluster", &["log"]),
+    ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
+    ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
+    ("health", &["config", "store", "log"]),
+    ("accounts", &["model", "error", "config", "store"]),
+    ("chats", &["model", "error", "config", "protocol", "store", "log"]),
+    ("messages", &["model", "error", "config", "protocol", "store", "log"]),
+    ("state", &["config", "metrics", "health", "accounts", "chats", "messages"]),
+    (
+        "ws",
+        &[
+            "model", "error", "config", "metrics", "protocol", "log", "fanout", "accounts",
+            "chats", "messages", "state",
+        ],
+    ),
+    (
+        "http",
+        &[
+            "model", "error", "config", "shutdown", "protocol", "log", "health", "accounts",
+            "chats", "messages", "state", "ws",
+        ],
+    ),
+    ("dev", &[]),
+];
+
+/// These import whatever they put together.
+const ROOTS: &[&str] = &["lib", "main", "app"];
+
+/// Crates, and languages, that only some modules speak.
+const HOMES: &[(&str, &[&str])] = &[
+    // `model` and `error` know sqlx's types; use cases and the writer pass connections on.
+    ("sqlx::", &["model", "error", "store", "writer", "accounts", "chats", "dev"]),
+    ("fred::", &["error", "log", "cluster", "writer", "fanout"]),
+    ("axum::", &["ws", "http", "state", "app"]),
+    ("hyper", &["http", "dev"]),
+    ("clap::", &["main", "dev"]),
+    ("anyhow::", &["main", "app", "dev"]),
+    ("SQL", &["store", "dev"]),
+];
+
+/// Where the code breaks a rule above. None may be added, and one that is mended must go.
+const BREACHES: &[(&str, &str)] = &[
+    ("shutdown", "dev"),
+    ("state", "http"),
+    ("state", "ws"),
+    ("http", "store"),
+    ("health", "sqlx::"),
+    ("health", "fred::"),
+    ("app", "fred::"),
+    ("health", "SQL"),
+    ("chats", "SQL"),
+];
+
+const MAX_LINES: usize = 600;
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// The top-level module that the file belongs to.
+    fn module(&self) -> String {
+        let inside = self.path.strip_prefix(root().join("src")).expect("it lies below src");
+        let first = inside.iter().next().and_then(OsStr::to_str).expect("it has a plain name");
+        first.trim_end_matches(".rs").to_owned()
+    }
+
+    /// Its lines without those that are comments as a whole.
+    fn code(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().filter(|line| !line.trim_start().starts_with("//"))
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut dirs = vec![root().join("src")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).expect("src can be read") {
+            let path = entry.expect("src can be read").path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("sources can be read");
+                found.push(Source { path, text });
+            }
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
+/// The modules that a line of code reaches by `crate::`.
+fn reached(line: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (place, _) in line.match_indices("crate::") {
+        let before = line[..place].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$') {
+            continue;
+        }
+        let behind = &line[place + "crate::".len()..];
+        let is_name = |c: &char| c.is_ascii_lowercase() || *c == '_';
+        let name: String = behind.chars().take_while(is_name).collect();
+        assert!(!name.is_empty(), "write one `use` a module, not a list: {line}");
+        names.push(name);
+    }
+    names
+}
+
+/// Whether a line holds the beginning of a statement, as `store` writes them.
+fn speaks_sql(line: &str) -> bool {
+    const VERBS: [&str; 6] =
+        ["select ", "insert into ", "update ", "delete from ", "begin ", "with "];
+    let is_statement = |text: &str| VERBS.iter().any(|verb| text.starts_with(verb));
+    line.contains("sqlx::query") || line.split('"').skip(1).step_by(2).any(is_statement)
+}
+
+/// Every (module, rule) that the code breaks, with the first place.
+fn broken() -> BTreeMap<(String, String), String> {
+    let ranks: BTreeMap<&str, &[&str]> = RANKS.iter().copied().collect();
+    let mut broken = BTreeMap::new();
+    for source in sources() {
+        let module = source.module();
+        let is_root = ROOTS.contains(&module.as_str());
+        let allowed = ranks.get(module.as_str());
+        assert!(is_root || allowed.is_some(), "give `{module}` a rank in tests/architecture.rs");
+        let place =
+            source.path.strip_prefix(root()).expect("it lies below the root").display().to_string();
+        let mut note = |rule: String| {
+            broken.entry((module.clone(), rule)).or_insert_with(|| place.clone());
+        };
+        for line in source.code() {
+            for name in reached(line) {
+                let known = allowed.is_some_and(|allowed| allowed.contains(&name.as_str()));
+                if !is_root && name != module && !known {
+                    note(name);
+                }
+            }
+            for (what, homes) in HOMES {
+                let is_spoken = if *what == "SQL" { speaks_sql(line) } else { names(line, what) };
+                if is_spoken && !homes.contains(&module.as_str()) {
+                    note((*what).to_owned());
+                }
+            }
+        }
+    }
+    broken
+}
+
+/// Whether a line names a crate, rather than something whose name ends alike.
+fn names(line: &str, what: &str) -> bool {
+    line.match_indices(what).any(|(place, _)| {
+        let before = line[..place].chars().next_back();
+        let is_path = what.ends_with("::") || line.contains("::");
+        is_path && !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '"')
+    })
+}
+
+#[test]
+fn modules_keep_to_their_ranks_and_homes() {
+    let known: BTreeSet<(String, String)> =
+        BREACHES.iter().map(|(module, rule)| ((*module).into(), (*rule).into())).collect();
+    let found = broken();
+    let new: Vec<_> = found.iter().filter(|(breach, _)| !known.contains(breach)).collect();
+    assert!(new.is_empty(), "these break a rule (module, rule, place): {new:#?}");
+    let mended: Vec<_> = known.iter().filter(|breach| !found.contains_key(*breach)).collect();
+    assert!(mended.is_empty(), "take these out of BREACHES: {mended:?}");
+}
+
+#[test]
+fn ranks_have_no_circles() {
+    for (index, (module, allowed)) in RANKS.iter().enumerate() {
+        let below: BTreeSet<&str> = RANKS[..index].iter().map(|(name, _)| *name).collect();
+        for name in *allowed {
+            assert!(below.contains(name), "`{module}` may not stand on `{name}`");
+        }
+    }
+}
+
+#[test]
+fn files_say_what_they_are_and_stay_short() {
+    for Source { path, text } in sources() {
+        assert!(text.starts_with("//! "), "{} does not open with `//!`", path.display());
+        let lines = text.lines().count();
+        assert!(lines <= MAX_LINES, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn migrations_are_numbered_without_a_gap() {
+    let entries = std::fs::read_dir(root().join("migrations")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| Path::new(name).extension().is_some_and(|extension| extension == "sql"));
+    names.sort();
+    assert!(!names.is_empty(), "there are migrations");
+    for (number, name) in (1..).zip(&names) {
+        assert!(name.starts_with(&format!("{number:04}_")), "{name} should be number {number}");
+    }
+}
+
+/// What stands in README between `<!-- name -->` and `<!-- /name -->`.
+fn block(readme: &str, name: &str) -> String {
+    let (from, to) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let start = readme.find(&from).unwrap_or_else(|| panic!("README has no {from}")) + from.len();
+    let length = readme[start..].find(&to).unwrap_or_else(|| panic!("README has no {to}"));
+    readme[start..start + length].to_owned()
+}
+
+fn assert_block(name: &str, expected: &str) {
+    let found = block(&read("README.md"), name);
+    assert!(found == expected, "between `{name}` and `/{name}` README should say:\n{expected}");
+}
+
+#[test]
+fn readme_lists_every_variable() {
+    let mut table = String::from("| variable | default | meaning |\n|---|---|---|\n");
+    for variable in VARIABLES {
+        let row = format!("| `{}` | {} | {} |\n", variable.name, variable.default, variable.help);
+        table.push_str(&row);
+    }
+    assert_block("variables", &table);
+}
+
+/// A metric's declaration: kind, label with its value, help.
+struct Declared {
+    kind: String,
+    label: Option<(String, String)>,
+    help: String,
+}
+
+/// The declarations in src/metrics.rs, by name. Each stands in a line of its own:
+/// `counter field = "name" { "label" = "value" } Count "help";`.
+fn metrics() -> BTreeMap<String, Vec<Declared>> {
+    let mut found: BTreeMap<String, Vec<Declared>> = BTreeMap::new();
+    for line in read("src/metrics.rs").lines().map(str::trim) {
+        let kind = line.split(' ').next().unwrap_or_default();
+        if !["counter", "gauge", "histogram"].contains(&kind) || !line.ends_with(';') {
+            continue;
+        }
+        let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        let (name, label, help) = match quoted[..] {
+            [name, help] => (name, None, help),
+            [name, label, value, help] => (name, Some((label.into(), value.into())), help),
+            _ => panic!("this declaration cannot be read: {line}"),
+        };
+        let declared = Declared { kind: kind.into(), label, help: help.into() };
+        found.entry(name.to_owned()).or_default().push(declared);
+    }
+    found
+}
+
+#[test]
+fn readme_lists_every_metric() {
+    let metrics = metrics();
+    let names: BTreeSet<&str> = Metrics::NAMES.iter().copied().collect();
+    assert_eq!(names, metrics.keys().map(String::as_str).collect());
+    let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
+    for (name, declared) in &metrics {
+        let values: Vec<&str> =
+            declared.iter().filter_map(|one| Some(one.label.as_ref()?.1.as_str())).collect();
+        let labels = match &declared[0].label {
+            Some((label, _)) => format!("`{label}`: {}", values.join(", ")),
+            None => String::from("–"),
+        };
+        let Declared { kind, help, .. } = &declared[0];
+        table.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+    }
+    assert_block("metrics", &table);
+}
+
+/// Variables without a default of their own: an example stands for it.
+fn has_default(default: &str) -> bool {
+    !["required", "none"].contains(&default) && !default.contains('`')
+}
+
+#[test]
+fn the_sample_of_settings_names_every_variable_with_its_default() {
+    let sample = read(".env.example");
+    let mut given = BTreeMap::new();
+    for line in sample.lines() {
+        let Some((name, value)) = line.trim_start_matches('#').split_once('=') else { continue };
+        if name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+            let before = given.insert(name.to_owned(), value.to_owned());
+            assert!(before.is_none(), "{name} stands twice in .env.example");
+        }
+    }
+    let known: BTreeSet<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+    assert_eq!(given.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
+    for variable in VARIABLES.iter().filter(|variable| has_default(variable.default)) {
+        assert_eq!(given[variable.name], variable.default, "{} in .env.example", variable.name);
+    }
+}
+
+/// What src/config.rs reads: each name, with the default where that stands beside it.
+fn read_by_config() -> BTreeMap<String, Option<String>> {
+    let text = read("src/config.rs");
+    let start = text.find("impl Reader<'_> {").expect("the reader is there");
+    let reader = &text[start..text.find("#[cfg(test)]").expect("tests follow")];
+    let mut found = BTreeMap::new();
+    for (place, _) in reader.match_indices("(\"").chain(reader.match_indices("(\n")) {
+        let behind = reader[place + 1..].trim_start();
+        let Some((name, rest)) = behind.strip_prefix('"').and_then(|b| b.split_once('"')) else {
+            continue;
+        };
+        if name.len() < 3 || !name.chars().all(|c| c.is_ascii_uppercase() || "_3".contains(c)) {
+            continue;
+        }
+        let default = rest.trim_start_matches(',').trim_start();
+        let default = match default.strip_prefix('"') {
+            Some(quoted) => quoted.split('"').next().map(str::to_owned),
+            None => {
+                let digits: String =
+                    default.chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
+                (!digits.is_empty()).then(|| digits.replace('_', ""))
+            }
+        };
+        found.insert(name.to_owned(), default);
+    }
+    found
+}
+
+#[test]
+fn settings_are_read_as_they_are_listed() {
+    let mut read = read_by_config();
+    assert!(read.remove("HOSTNAME").is_some(), "it stands in NODE_NAME's default");
+    let known: BTreeSet<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+    assert_eq!(read.keys().map(String::as_str).collect::<BTreeSet<_>>(), known);
+    for variable in VARIABLES.iter().filter(|variable| has_default(variable.default)) {
+        let default = read[variable.name].as_deref();
+        assert_eq!(default, Some(variable.default), "{} in config.rs", variable.name);
+    }
+}
