@@ -9,8 +9,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use axum::Router;
 use axum::routing::get;
-use fred::interfaces::ClientLike;
-use fred::types::InfoKind;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
@@ -23,6 +21,7 @@ use crate::fanout::ephemera::Ephemera;
 use crate::fanout::hub::Hub;
 use crate::health::Health;
 use crate::http;
+use crate::http::AppState;
 use crate::http::limits::Limits;
 use crate::log::append::ChatLog;
 use crate::log::partition::Partitioner;
@@ -31,7 +30,6 @@ use crate::log::tail;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::shutdown::Tasks;
-use crate::state::AppState;
 use crate::store::{self, Pool, partitions};
 use crate::writer::lease::Leases;
 use crate::writer::{Lane, connect_pool};
@@ -56,6 +54,8 @@ pub struct Node {
     health: Health,
     shards: Shards,
     pools: Vec<Pool>,
+    /// Where the node serves clients.
+    log: Option<ChatLog>,
     edge: Tasks,
     writers: Tasks,
     stop: Stop,
@@ -99,6 +99,7 @@ impl Node {
             health,
             shards,
             pools: vec![pool],
+            log: None,
             edge: Tasks::default(),
             writers: Tasks::default(),
             stop: Stop::default(),
@@ -108,7 +109,11 @@ impl Node {
         if node.config.node.roles.writer {
             node.start_writers()?;
         }
-        node.start_edge(listener);
+        if node.config.node.roles.edge {
+            node.start_edge(listener);
+        } else {
+            node.serve_health(listener);
+        }
         Ok(node)
     }
 
@@ -136,6 +141,7 @@ impl Node {
             let lane = Lane {
                 shards: self.shards.clone(),
                 shard: shard.clone(),
+                reader: shard.reader()?,
                 leases: Arc::clone(&leases),
                 pool,
                 settings: settings.clone(),
@@ -149,10 +155,11 @@ impl Node {
         Ok(())
     }
 
-    fn start_edge(&self, listener: TcpListener) {
+    fn start_edge(&mut self, listener: TcpListener) {
         let pool = self.pools[0].clone();
         let (log, appenders) =
             ChatLog::new(self.shards.clone(), &self.config.log, Arc::clone(&self.metrics));
+        self.log = Some(log.clone());
         let accounts = Accounts::new(pool.clone(), &self.config.auth);
         let rest = &self.stop.rest;
         self.edge.spawn("append", log.clone().run(appenders, rest.clone()));
@@ -201,6 +208,16 @@ impl Node {
         self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
     }
 
+    /// A node that serves no clients still tells how it is.
+    fn serve_health(&self, listener: TcpListener) {
+        for _ in self.shards.all() {
+            self.health.followed();
+        }
+        let router = http::health_routes().with_state(self.health.clone());
+        let (tasks, accepting) = (self.edge.clone(), self.stop.accepting.clone());
+        self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
+    }
+
     fn serve_metrics(&self, listener: TcpListener, printer: PrometheusHandle) {
         let print = printer.clone();
         let router =
@@ -236,6 +253,10 @@ impl Node {
             tracing::warn!("the partitions were not handed over in time");
         }
         drain::drain(&self.hub, self.config.node.drain_window).await;
+        // Requests over REST may still wait for answers, which the followers bring.
+        if let Some(log) = &self.log {
+            tokio::time::timeout(END_TIMEOUT, log.pending().all_answered()).await.ok();
+        }
         self.stop.rest.cancel();
         if !self.edge.wait(END_TIMEOUT).await {
             tracing::warn!("some tasks did not end in time");
@@ -270,13 +291,12 @@ async fn agree_on_partitions(pool: &Pool, count: u16) -> anyhow::Result<()> {
 /// wait for it.
 async fn check_redis(shards: &Shards) -> anyhow::Result<()> {
     for shard in shards.all() {
-        let Ok(info) = shard.client.info::<String>(Some(InfoKind::Memory)).await else {
-            tracing::warn!(shard = shard.index, "Redis does not answer yet");
-            continue;
-        };
-        let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
-        if let Some(policy) = policy.filter(|policy| *policy != "noeviction") {
-            bail!("Redis shard {}: maxmemory-policy is {policy}, not noeviction", shard.index);
+        match shard.eviction_policy().await {
+            Some(policy) if policy != "noeviction" => {
+                bail!("Redis shard {}: maxmemory-policy is {policy}, not noeviction", shard.index);
+            }
+            Some(_) => {}
+            None => tracing::warn!(shard = shard.index, "Redis does not answer yet"),
         }
     }
     Ok(())

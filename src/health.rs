@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use fred::interfaces::ClientLike;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::config;
 use crate::log::shard::Shards;
-use crate::store::Pool;
+use crate::store::{self, Pool};
 
 /// How long a part may take to answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -103,19 +102,17 @@ impl Health {
     }
 
     async fn database(&self) -> Status {
-        let asking = sqlx::query_scalar::<_, i32>("select 1").fetch_one(&self.inner.pool);
+        let asking = store::ping(&self.inner.pool);
         match tokio::time::timeout(CHECK_TIMEOUT, asking).await {
-            Ok(Ok(_)) => Status::Ok,
+            Ok(Ok(())) => Status::Ok,
             _ => Status::Unavailable,
         }
     }
 
     async fn redis(&self) -> Status {
-        let shards = self.inner.shards.all().iter();
-        let pings = shards
-            .map(|shard| tokio::time::timeout(CHECK_TIMEOUT, shard.client.ping::<String>(None)));
+        let pings = self.inner.shards.all().iter().map(|shard| shard.ping(CHECK_TIMEOUT));
         let answers = futures_util::future::join_all(pings).await;
-        let well = answers.iter().filter(|answer| matches!(answer, Ok(Ok(_)))).count();
+        let well = answers.iter().filter(|answer| **answer).count();
         match well {
             _ if well == answers.len() => Status::Ok,
             0 => Status::Unavailable,

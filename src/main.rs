@@ -57,7 +57,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let pool = store::connect(&config.postgres).await.context("Postgres")?;
             store::migrate(&pool).await.context("migrating")?;
         }
-        Command::Config => print_config(),
+        Command::Config => {
+            Config::from_env()?;
+            print_config();
+        }
         Command::Dev(options) => options.execute().await?,
         Command::DevS3(options) => {
             tracing_subscriber::fmt().with_env_filter(dev::s3::LOG_FILTER).init();
@@ -89,6 +92,7 @@ async fn serve(with_parent: bool) -> anyhow::Result<()> {
 fn print_config() {
     for variable in VARIABLES {
         let value = match std::env::var(variable.name) {
+            Ok(value) if value.trim().is_empty() => format!("{} (default)", variable.default),
             Ok(_) if variable.secret => "(set)".to_owned(),
             Ok(value) => value,
             Err(_) => format!("{} (default)", variable.default),

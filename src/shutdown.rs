@@ -57,6 +57,6 @@ pub async fn signal(with_parent: bool) {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("SIGTERM"),
         _ = tokio::signal::ctrl_c() => tracing::info!("SIGINT"),
-        () = crate::dev::lifeline::cut(), if with_parent => tracing::info!("the parent has ended"),
+        () = crate::lifeline::cut(), if with_parent => tracing::info!("the parent has ended"),
     }
 }

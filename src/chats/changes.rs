@@ -11,10 +11,7 @@ use crate::model::message::Message;
 use crate::protocol::changes::{Changes, Synced, fitting};
 use crate::protocol::request::Known;
 use crate::store::chats::{self, ChatRow};
-use crate::store::{members, messages};
-
-/// One snapshot for all that an answer says, so that it is the state at exactly `toSeq`.
-const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+use crate::store::{self, members, messages};
 
 /// Messages of one answer; members come beside them. One event changes at most 1,000 members, so a
 /// page always gets on.
@@ -59,7 +56,7 @@ impl Chats {
         limit: Option<i64>,
     ) -> Result<Changes> {
         let limit = limit.unwrap_or(MESSAGES).clamp(1, MESSAGES);
-        let mut snapshot = self.pool.begin_with(SNAPSHOT).await?;
+        let mut snapshot = store::snapshot(&self.pool).await?;
         let row = chats::find(&mut *snapshot, caller, chat).await?;
         let row = row.ok_or(Error::NotFound("chat"))?;
         changes(&mut snapshot, caller, row, after_seq, (limit, BUDGET)).await
@@ -72,7 +69,7 @@ impl Chats {
         caller: UserId,
         known: &[Known],
     ) -> Result<(Synced, HashMap<ChatId, i64>)> {
-        let mut snapshot = self.pool.begin_with(SNAPSHOT).await?;
+        let mut snapshot = store::snapshot(&self.pool).await?;
         let standings = members::chats_of(&mut *snapshot, caller).await?;
         let present: HashMap<ChatId, i64> =
             standings.iter().map(|standing| (standing.chat_id, standing.last_seq)).collect();
@@ -137,8 +134,9 @@ async fn changes(
     (limit, budget): (i64, Budget),
 ) -> Result<Changes> {
     let (chat, last_seq) = (row.id, row.last_seq);
-    let from_seq = after_seq.max(0);
-    let mut to_seq = last_seq.max(from_seq);
+    // Nobody knows more than there is.
+    let from_seq = after_seq.clamp(0, last_seq);
+    let mut to_seq = last_seq;
 
     let mut found = messages::changed_after(&mut *snapshot, chat, from_seq, limit + 1).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -3,6 +3,7 @@
 mod changes;
 mod views;
 
+pub use crate::store::chats::ListPosition;
 pub use changes::SYNC_CHATS;
 
 use sqlx::types::time::OffsetDateTime;
@@ -13,7 +14,7 @@ use crate::log::command::Action;
 use crate::model::chat::{Chat, Member, Pair};
 use crate::model::id::{ChatId, CommandId, UserId};
 use crate::protocol::changes::Receipt;
-use crate::store::chats::{ChatRow, ListPosition};
+use crate::store::chats::ChatRow;
 use crate::store::{Pool, chats, members, users};
 
 /// Characters of a group's title and description.

@@ -56,7 +56,13 @@ impl Registry {
         let keys: Vec<String> = names.iter().map(|name| self.keys.node(name)).collect();
         let boots: Vec<Option<String>> = client.mget(keys).await?;
         let mut alive = boots.iter().map(Option::is_some);
-        names.retain(|_| alive.next().unwrap_or(false));
+        let (living, dead) = names.into_iter().partition(|_| alive.next().unwrap_or(false));
+        names = living;
+        let dead: Vec<String> = dead;
+        if !dead.is_empty() {
+            // One that only was late adds itself again.
+            client.srem::<(), _, _>(self.keys.node_names(), dead).await?;
+        }
         names.sort_unstable();
         Ok(names)
     }

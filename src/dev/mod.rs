@@ -10,7 +10,6 @@
 
 pub mod cluster;
 pub mod cluster_file;
-pub mod lifeline;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -104,7 +104,7 @@ pub async fn run(options: S3Options) -> anyhow::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         _ = terminate.recv() => server.stop().await,
-        () = super::lifeline::cut() => server.stop().await,
+        () = crate::lifeline::cut() => server.stop().await,
     }
     Ok(())
 }

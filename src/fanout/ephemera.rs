@@ -78,7 +78,7 @@ impl Ephemera {
 
     async fn listen_for_ever(&self, shard: &Shard) {
         loop {
-            let Ok(client) = shard.subscriber().await else {
+            let Ok(client) = shard.subscriber() else {
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
             };

@@ -12,12 +12,11 @@ use time::OffsetDateTime;
 use super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::page::{Page, PageQuery};
 use crate::accounts::Caller;
-use crate::chats::{Chats, NewGroup};
+use crate::chats::{Chats, ListPosition, NewGroup};
 use crate::error::Result;
 use crate::model::chat::{Chat, Member};
 use crate::model::id::{ChatId, UserId};
 use crate::protocol::changes::Changes;
-use crate::store::chats::ListPosition;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -2,9 +2,10 @@
 //! time limit.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::metrics::Metrics;
 
 /// From the request's arrival to its answer's head.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -89,6 +91,19 @@ fn add_headers(headers: &mut HeaderMap, id: &HeaderValue) {
 }
 
 type PanicHandler = fn(Box<dyn Any + Send>) -> Response;
+
+/// Counts the request and its time.
+pub async fn measure(
+    State(metrics): State<Arc<Metrics>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let response = next.run(request).await;
+    metrics.http_requests.increment(1);
+    metrics.http_seconds.record(began.elapsed());
+    response
+}
 
 /// Turns a panic into an answer like any other; the process lives on.
 pub fn catch_panic() -> CatchPanicLayer<PanicHandler> {

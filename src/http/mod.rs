@@ -14,14 +14,18 @@ pub mod middleware;
 pub mod page;
 pub mod respond;
 pub mod server;
+mod state;
 pub mod users;
 
+pub use state::AppState;
+
 use axum::Router;
+use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use tower::ServiceBuilder;
 
-use crate::state::AppState;
+use crate::health::Health;
 use crate::ws;
 
 /// Every route.
@@ -64,15 +68,26 @@ pub fn router(state: AppState) -> Router {
 
     Router::new()
         .nest("/api/v1", api)
-        .route("/api/health", get(health::health))
-        .route("/api/health/live", get(health::live))
-        .route("/api/health/ready", get(health::ready))
+        .merge(health_routes())
         .fallback(respond::no_route)
         .method_not_allowed_fallback(respond::no_method)
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn(middleware::context))
+                .layer(from_fn_with_state(state.clone(), middleware::measure))
                 .layer(middleware::catch_panic()),
         )
         .with_state(state)
+}
+
+/// What orchestrators ask of every node, also of one that serves no clients.
+pub fn health_routes<S>() -> Router<S>
+where
+    Health: FromRef<S>,
+    S: Clone + Send + Sync + 'static,
+{
+    Router::new()
+        .route("/api/health", get(health::health))
+        .route("/api/health/live", get(health::live))
+        .route("/api/health/ready", get(health::ready))
 }

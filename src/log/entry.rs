@@ -137,7 +137,7 @@ refusals! {
     NoMessage = 2 => Error::NotFound("message"),
     NoParent = 3 => Error::NotFound("the message that replyTo names"),
     /// The role does not allow it.
-    NotAllowed = 4 => Error::Forbidden("your role does not allow this"),
+    NotAllowed = 4 => Error::Forbidden("this is not yours to do"),
     Blocked = 5 => Error::Blocked,
     /// The id was used for something else.
     OtherContent = 6 => Error::Conflict("this clientId was used with other content"),

@@ -80,6 +80,13 @@ impl Pending {
         }
     }
 
+    /// Waits until nobody waits any more.
+    pub async fn all_answered(&self) {
+        while self.count() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub fn count(&self) -> usize {
         self.lock().len()
     }

@@ -10,12 +10,13 @@ use std::time::Duration;
 use fred::clients::{Client, SubscriberClient};
 use fred::error::Error;
 use fred::interfaces::ClientLike;
-use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig};
+use fred::types::{Builder, InfoKind};
 use secrecy::ExposeSecret;
 
 use super::keys::Keys;
 use super::partition::place;
+use super::stream::Reader;
 use crate::config;
 
 /// How long connecting may take, and how long a plain command may.
@@ -37,19 +38,32 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A client for a blocking reader; no command time limit, since a block is meant to wait.
-    pub async fn reader(&self) -> Result<Client, Error> {
+    /// A connection for a blocking reader; no command time limit, since a block is meant to wait.
+    pub fn reader(&self) -> Result<Reader, Error> {
         let mut builder = builder(self.config.clone());
         builder.with_performance_config(|performance| {
             performance.default_command_timeout = Duration::ZERO;
         });
         let client = builder.build()?;
         client.connect();
-        Ok(client)
+        Ok(Reader::new(client))
+    }
+
+    /// Whether the shard answers within `limit`.
+    pub async fn ping(&self, limit: Duration) -> bool {
+        let ping = tokio::time::timeout(limit, self.client.ping::<String>(None)).await;
+        matches!(ping, Ok(Ok(_)))
+    }
+
+    /// What the shard does when its memory is full; `None` where it does not answer.
+    pub async fn eviction_policy(&self) -> Option<String> {
+        let info: String = self.client.info(Some(InfoKind::Memory)).await.ok()?;
+        let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"));
+        policy.map(str::to_owned)
     }
 
     /// A client for pub/sub.
-    pub async fn subscriber(&self) -> Result<SubscriberClient, Error> {
+    pub fn subscriber(&self) -> Result<SubscriberClient, Error> {
         let client = builder(self.config.clone()).build_subscriber_client()?;
         client.connect();
         Ok(client)
@@ -79,7 +93,9 @@ impl Shards {
             .collect();
         let mut shards = Vec::with_capacity(names.len());
         for (index, url) in settings.shards.iter().enumerate() {
-            let config = Config::from_url(url.expose_secret())?;
+            let mut config = Config::from_url(url.expose_secret())?;
+            // A Redis that is away at the start is waited for like one that goes away later.
+            config.fail_fast = false;
             let client = builder(config.clone()).build()?;
             client.connect();
             tokio::time::timeout(CONNECT_TIMEOUT, client.wait_for_connect()).await.ok();

@@ -59,11 +59,51 @@ impl Entry {
     }
 }
 
-/// A blocking read over several streams: the entries behind each position, by the stream's index.
-///
-/// The connection must be the reader's own, since it is busy while the read blocks. fred does not
-/// watch a connection with a blocked command, so a time limit of ours stands around it.
-pub async fn read(
+/// A connection of a blocking reader's own, since it is busy while a read blocks.
+pub struct Reader {
+    client: Client,
+}
+
+/// How long a lost connection may take to come back, before the reader says so.
+const RECONNECT: Duration = Duration::from_secs(1);
+
+impl Reader {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// A blocking read over several streams: the entries behind each position, by the stream's
+    /// index. After an error the reader can be used again.
+    ///
+    /// fred does not watch a connection with a blocked command, so a time limit of ours stands
+    /// around it. Nothing is sent while there is no connection: fred would keep it, and run it when
+    /// nobody waits for it any more.
+    pub async fn read(
+        &self,
+        streams: &[(String, StreamId)],
+        count: u64,
+        block: Duration,
+    ) -> Result<Vec<(usize, Vec<Entry>)>, Error> {
+        if !self.client.is_connected() {
+            let connecting = tokio::time::timeout(RECONNECT, self.client.wait_for_connect()).await;
+            connecting.unwrap_or_else(|_| Err(Error::new(ErrorKind::IO, "no connection")))?;
+        }
+        let reading = read(&self.client, streams, count, block);
+        let Ok(read) = tokio::time::timeout(block + Duration::from_secs(2), reading).await else {
+            // The blocked command would hold the connection for good: have a new one made.
+            tokio::time::timeout(RECONNECT, self.client.force_reconnection()).await.ok();
+            return Err(Error::new(ErrorKind::Timeout, "the blocking read did not return"));
+        };
+        read
+    }
+
+    /// Ends the connection.
+    pub async fn close(&self) {
+        tokio::time::timeout(RECONNECT, self.client.quit()).await.ok();
+    }
+}
+
+async fn read(
     client: &Client,
     streams: &[(String, StreamId)],
     count: u64,
@@ -75,13 +115,7 @@ pub async fn read(
     args.extend(streams.iter().map(|(key, _)| key.as_str().into()));
     args.extend(streams.iter().map(|(_, after)| after.to_string().into()));
     let command = CustomCommand::new_static("XREAD", None, true);
-    let limit = block + Duration::from_secs(2);
-    let Ok(answer) = tokio::time::timeout(limit, client.custom_raw(command, args)).await else {
-        // The blocked command would hold the connection for good: make a new one.
-        client.force_reconnection().await.ok();
-        return Err(Error::new(ErrorKind::Timeout, "the blocking read did not return"));
-    };
-    parse_read(answer?, streams)
+    parse_read(client.custom_raw(command, args).await?, streams)
 }
 
 fn parse_read(

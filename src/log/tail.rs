@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::append::ChatLog;
 use super::entry::{ANSWERS, EVENTS, Published, TAIL_SEEN, answers, events};
 use super::shard::Shard;
-use super::stream::{Entry, StreamId, newest, read};
+use super::stream::{Entry, Reader, StreamId, newest};
 
 /// Entries of one stream that a read brings, at the most.
 const COUNT: u64 = 64;
@@ -36,6 +36,13 @@ pub async fn follow(
     ready: impl FnOnce(),
     stop: CancellationToken,
 ) {
+    let reader = match shard.reader() {
+        Ok(reader) => reader,
+        Err(error) => {
+            tracing::error!(%error, shard = shard.index, "no reader can be made");
+            return;
+        }
+    };
     let following = async {
         let mut positions = loop {
             match positions(&log, &shard).await {
@@ -48,7 +55,8 @@ pub async fn follow(
         };
         ready();
         loop {
-            if let Err(error) = follow_once(&log, &shard, &*follower, &mut positions).await {
+            if let Err(error) = follow_once(&log, &shard, &reader, &*follower, &mut positions).await
+            {
                 tracing::warn!(%error, shard = shard.index, "following was interrupted");
                 tokio::time::sleep(RETRY).await;
             }
@@ -58,6 +66,7 @@ pub async fn follow(
         () = following => {}
         () = stop.cancelled() => {}
     }
+    reader.close().await;
 }
 
 async fn positions(log: &ChatLog, shard: &Shard) -> Result<Vec<(String, StreamId)>, Error> {
@@ -70,16 +79,16 @@ async fn positions(log: &ChatLog, shard: &Shard) -> Result<Vec<(String, StreamId
     Ok(positions)
 }
 
-/// Reads with one connection until it fails.
+/// Reads until that fails.
 async fn follow_once(
     log: &ChatLog,
     shard: &Shard,
+    reader: &Reader,
     follower: &impl Follower,
     positions: &mut [(String, StreamId)],
 ) -> Result<(), Error> {
-    let client = shard.reader().await?;
     loop {
-        for (index, entries) in read(&client, positions, COUNT, BLOCK).await? {
+        for (index, entries) in reader.read(positions, COUNT, BLOCK).await? {
             let partition = shard.partitions[index];
             let started = Instant::now();
             for entry in entries {

@@ -58,6 +58,17 @@ pub async fn migrate(pool: &Pool) -> Result<(), sqlx::migrate::MigrateError> {
     sqlx::migrate!().run(pool).await
 }
 
+/// Whether Postgres answers.
+pub async fn ping(pool: &Pool) -> Result<()> {
+    sqlx::query("select 1").execute(pool).await?;
+    Ok(())
+}
+
+/// One snapshot for several reads: what they say together was so at one moment.
+pub async fn snapshot(pool: &Pool) -> Result<sqlx::Transaction<'static, sqlx::Postgres>> {
+    Ok(pool.begin_with("begin isolation level repeatable read read only").await?)
+}
+
 /// Turns a broken unique constraint into what it means.
 pub(crate) trait OnConstraint<T> {
     /// `names` pairs a constraint with the word that [`Error::Conflict`] carries.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use fred::clients::Client;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
@@ -26,7 +25,7 @@ use crate::log::append::COMMANDS;
 use crate::log::command::{pack, unpack};
 use crate::log::entry::Refusal;
 use crate::log::shard::{Shard, Shards};
-use crate::log::stream::{self, StreamId, is_stale_id};
+use crate::log::stream::{self, Reader, StreamId, is_stale_id};
 use crate::metrics::Metrics;
 use crate::model::id::ChatId;
 use crate::store::Pool;
@@ -67,6 +66,7 @@ pub fn connect_pool(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
 pub struct Lane {
     pub shards: Shards,
     pub shard: Shard,
+    pub reader: Reader,
     pub leases: Arc<Leases>,
     pub pool: Pool,
     pub settings: config::Log,
@@ -78,9 +78,10 @@ pub struct Lane {
 #[derive(Default)]
 struct State {
     terms: BTreeMap<u16, Term>,
-    reader: Option<Client>,
     /// Committed, to be published while the next batch is read.
     outgoing: Vec<Entry>,
+    /// How many terms the metric counts of this lane.
+    noted: u32,
 }
 
 /// An `in` entry and its partition; never cut.
@@ -96,10 +97,10 @@ impl Lane {
         let mut state = State::default();
         loop {
             self.adjust_terms(&mut state).await;
-            self.metrics.partitions_owned.set(u32::try_from(state.terms.len()).unwrap_or(0));
+            self.note_owned(&mut state);
             if state.terms.is_empty() {
                 if stop.is_cancelled() {
-                    return;
+                    return self.reader.close().await;
                 }
                 tokio::select! {
                     () = self.leases.changed() => {}
@@ -113,6 +114,13 @@ impl Lane {
                 tokio::time::sleep(RETRY).await;
             }
         }
+    }
+
+    /// The node has a lane a shard, so each only adds what changed.
+    fn note_owned(&self, state: &mut State) {
+        let owned = u32::try_from(state.terms.len()).unwrap_or(0);
+        self.metrics.partitions_owned.increment(f64::from(owned) - f64::from(state.noted));
+        state.noted = owned;
     }
 
     /// Ends terms without a lease, begins those with one.
@@ -156,8 +164,7 @@ impl Lane {
             .map(|term| (self.shards.keys.input(term.partition), term.position))
             .collect();
         let partitions: Vec<u16> = state.terms.keys().copied().collect();
-        let Some(reader) = self.reader(state).await else { return false };
-        let reading = stream::read(&reader, &streams, READ_COUNT, READ_BLOCK);
+        let reading = self.reader.read(&streams, READ_COUNT, READ_BLOCK);
         let publishing = self.publish_all(state, entries);
         let (read, published) = tokio::join!(reading, publishing);
         let read = match read {
@@ -165,7 +172,6 @@ impl Lane {
             Ok(_) => return false,
             Err(error) => {
                 tracing::warn!(%error, shard = self.shard.index, "in could not be read");
-                state.reader = None;
                 return false;
             }
         };
@@ -176,13 +182,6 @@ impl Lane {
             }
         }
         self.process(state, works).await
-    }
-
-    async fn reader(&self, state: &mut State) -> Option<Client> {
-        if state.reader.is_none() {
-            state.reader = self.shard.reader().await.ok();
-        }
-        state.reader.clone()
     }
 
     async fn work(&self, partition: u16, entry: &stream::Entry) -> Work {

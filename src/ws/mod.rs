@@ -16,8 +16,8 @@ mod frame;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRef, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
@@ -29,7 +29,6 @@ use crate::fanout::ephemera::Ephemera;
 use crate::fanout::hub::Hub;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
-use crate::state::AppState;
 
 /// What a browser names in `Sec-WebSocket-Protocol`, and the server answers.
 const PROTOCOL: &str = "chat.v1";
@@ -44,7 +43,7 @@ const WRITE_BUFFER: usize = 16 * 1024;
 const MAX_WRITE_BUFFER: usize = 8 * 1024 * 1024;
 
 /// What connections work with. Cheap to clone.
-#[derive(Clone, FromRef)]
+#[derive(Clone)]
 pub struct Edge {
     pub accounts: Accounts,
     pub chats: Chats,
@@ -77,12 +76,6 @@ impl OpenSockets {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl FromRef<AppState> for Edge {
-    fn from_ref(state: &AppState) -> Self {
-        state.edge.clone()
     }
 }
 

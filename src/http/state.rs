@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
+use super::limits::Limits;
 use crate::accounts::Accounts;
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::health::Health;
-use crate::http::limits::Limits;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::ws::Edge;
@@ -36,6 +36,7 @@ parts! {
     Arc<Config> => config,
     Limits => limits,
     Health => health,
+    Edge => edge,
     Accounts => edge.accounts,
     Chats => edge.chats,
     Messages => edge.messages,
