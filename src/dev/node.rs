@@ -95,6 +95,7 @@ impl Settings {
             ("APP_ENV", "development".to_owned()),
             ("JWT_SECRET", jwt_secret),
             ("ALLOWED_ORIGINS", origins(nodes)),
+            ("TOKIO_WORKER_THREADS", worker_threads(nodes.len()).to_string()),
         ];
         defaults.extend(LIMITS.map(|(name, value)| (name, value.to_owned())));
         Self { fixed, defaults }
@@ -120,6 +121,12 @@ impl Settings {
         command.env("EXIT_WITH_PARENT", "1");
         command
     }
+}
+
+/// The nodes share this machine's cores; with more threads than cores they mostly wake each other.
+fn worker_threads(nodes: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (cores / nodes.max(1)).max(1)
 }
 
 /// The web client is served by the nodes themselves, under either name of loopback.

@@ -18,6 +18,12 @@ use super::stream::{Entry, Reader, StreamId, newest};
 /// Entries of one stream that a read brings, at the most.
 const COUNT: u64 = 64;
 const BLOCK: Duration = Duration::from_secs(5);
+
+/// After a read that brought something, so that under load a few events come at once: each read
+/// costs wake-ups here and in Redis, whatever it brings. The first event after silence does not
+/// wait.
+const PAUSE: Duration = Duration::from_millis(2);
+
 const RETRY: Duration = Duration::from_millis(100);
 
 /// Whoever hands events on. Called in order, from one task a shard; must not block.
@@ -88,7 +94,9 @@ async fn follow_once(
     positions: &mut [(String, StreamId)],
 ) -> Result<(), Error> {
     loop {
-        for (index, entries) in reader.read(positions, COUNT, BLOCK).await? {
+        let read = reader.read(positions, COUNT, BLOCK).await?;
+        let any = !read.is_empty();
+        for (index, entries) in read {
             let partition = shard.partitions[index];
             let started = Instant::now();
             for entry in entries {
@@ -102,6 +110,9 @@ async fn follow_once(
                 hand_on(log, partition, &entry, follower);
             }
             log.fan_out_took(started.elapsed());
+        }
+        if any {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

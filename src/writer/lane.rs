@@ -36,6 +36,10 @@ const READ_COUNT: u64 = 16;
 /// How long a read waits; a partition that comes new is read after this at the latest.
 const READ_BLOCK: Duration = Duration::from_millis(200);
 
+/// From one read to the next, at the least: at some hundred commands a second a transaction costs
+/// far more than a command, so a few are gathered. The first command after silence does not wait.
+const READ_INTERVAL: Duration = Duration::from_millis(3);
+
 /// After an error, before the partitions are taken over again.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -54,6 +58,7 @@ pub fn connect_pool(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
             ("plan_cache_mode", "force_generic_plan"),
             ("enable_seqscan", "off"),
             ("enable_mergejoin", "off"),
+            ("jit", "off"),
             ("statement_timeout", "10s"),
             ("idle_in_transaction_session_timeout", "10s"),
         ]);
@@ -80,6 +85,8 @@ struct State {
     terms: BTreeMap<u16, Term>,
     /// Committed, to be published while the next batch is read.
     outgoing: Vec<Entry>,
+    /// When to read again.
+    next_read: Option<tokio::time::Instant>,
     /// How many terms the metric counts of this lane.
     noted: u32,
 }
@@ -164,7 +171,13 @@ impl Lane {
             .map(|term| (self.shards.keys.input(term.partition), term.position))
             .collect();
         let partitions: Vec<u16> = state.terms.keys().copied().collect();
-        let reading = self.reader.read(&streams, READ_COUNT, READ_BLOCK);
+        let pause = state.next_read.take();
+        let reading = async {
+            if let Some(next_read) = pause {
+                tokio::time::sleep_until(next_read).await;
+            }
+            self.reader.read(&streams, READ_COUNT, READ_BLOCK).await
+        };
         let publishing = self.publish_all(state, entries);
         let (read, published) = tokio::join!(reading, publishing);
         let read = match read {
@@ -175,6 +188,10 @@ impl Lane {
                 return false;
             }
         };
+        if read.is_empty() {
+            return true;
+        }
+        state.next_read = Some(tokio::time::Instant::now() + READ_INTERVAL);
         let mut works = Vec::new();
         for (index, entries) in read {
             for entry in entries {

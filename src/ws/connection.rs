@@ -59,7 +59,12 @@ pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller
     edge.metrics.connections_opened.increment(1);
     connection.outbox.answer_first(ready(&edge, &connection));
 
-    let mut life = Life { edge: &edge, connection: &connection, expires_at: caller.expires_at };
+    let mut life = Life {
+        frames: Vec::new(),
+        edge: &edge,
+        connection: &connection,
+        expires_at: caller.expires_at,
+    };
     let ended = life.run(&mut socket).await;
     edge.hub.detach(&connection);
     edge.metrics.connections.decrement(1);
@@ -152,7 +157,11 @@ fn authenticated(id: &str, outcome: &Result<Caller>) -> Bytes {
     }
 }
 
+/// Frames on their way from the outbox to the socket; kept, since every write needs it.
+const FRAMES_KEPT: usize = 16;
+
 struct Life<'a> {
+    frames: Vec<Bytes>,
     edge: &'a Edge,
     connection: &'a Arc<Connection>,
     /// The access token's end; a new one can be brought meanwhile.
@@ -260,15 +269,16 @@ impl Life<'_> {
     }
 
     /// Writes what waits, many frames at once.
-    async fn write(&self, socket: &mut WebSocket) -> Result<(), Ended> {
+    async fn write(&mut self, socket: &mut WebSocket) -> Result<(), Ended> {
         let outbox = &self.connection.outbox;
-        let mut frames = Vec::new();
+        let frames = &mut self.frames;
         loop {
-            let closing = outbox.take(WRITE_BYTES, &mut frames);
+            let closing = outbox.take(WRITE_BYTES, frames);
             if closing.is_some() {
                 return Err(closing);
             }
             if frames.is_empty() {
+                frames.shrink_to(FRAMES_KEPT);
                 return Ok(());
             }
             self.edge.metrics.frames_out.increment(frames.len() as u64);
