@@ -38,12 +38,21 @@ struct Frame {
 
 /// How a chat's pushes stand to a `sync` of this connection.
 enum Gate {
-    /// The answer is being made: pushes wait, so that they come behind it.
-    Held(Vec<(i64, Bytes)>),
+    /// The answer is being made: pushes wait, so that they come behind it. `before` is how the
+    /// chat stood until then, which holds on where the answer says nothing of it.
+    Held { before: Before, waiting: Vec<(i64, Bytes)> },
     /// The answer covered the chat up to this seq: a push of it is not sent again.
     Covered(i64),
     /// The answer was only a part. The client asks for the rest, which will cover whatever comes
     /// until then, since it is committed before it is pushed.
+    Incomplete,
+}
+
+/// How a chat stood before its pushes were held.
+#[derive(Clone, Copy)]
+enum Before {
+    Open,
+    Covered(i64),
     Incomplete,
 }
 
@@ -92,7 +101,7 @@ impl Outbox {
         }
         if let Some(index) = state.gates.iter().position(|(gated, _)| *gated == chat) {
             match &mut state.gates[index].1 {
-                Gate::Held(waiting) => {
+                Gate::Held { waiting, .. } => {
                     waiting.push((seq, bytes.clone()));
                     state.push_bytes += bytes.len();
                     return Pushed::Queued;
@@ -170,8 +179,15 @@ impl Outbox {
     /// Lets the pushes of a chat wait until [`Self::release`].
     pub fn hold(&self, chat: ChatId) {
         let mut state = self.lock();
-        state.gates.retain(|(gated, _)| *gated != chat);
-        state.gates.push((chat, Gate::Held(Vec::new())));
+        let index = state.gates.iter().position(|(gated, _)| *gated == chat);
+        let before = match index.map(|index| state.gates.swap_remove(index).1) {
+            None => Before::Open,
+            Some(Gate::Covered(seq)) => Before::Covered(seq),
+            Some(Gate::Incomplete) => Before::Incomplete,
+            // Named twice in one request.
+            Some(held @ Gate::Held { .. }) => return state.gates.push((chat, held)),
+        };
+        state.gates.push((chat, Gate::Held { before, waiting: Vec::new() }));
     }
 
     /// Lets them go on, but for those that an answer covers that was queued before this call.
@@ -179,11 +195,17 @@ impl Outbox {
         let mut state = self.lock();
         let Some(index) = state.gates.iter().position(|(gated, _)| *gated == chat) else { return };
         let (_, gate) = state.gates.swap_remove(index);
-        let Gate::Held(waiting) = gate else { return };
-        let mut newest = match covered {
-            Covered::Nothing => 0,
-            Covered::UpTo(seq) => seq,
-            Covered::InPart => i64::MAX,
+        let Gate::Held { before, waiting } = gate else { return state.gates.push((chat, gate)) };
+        let after = match (covered, before) {
+            (Covered::UpTo(seq), _) => Before::Covered(seq),
+            (Covered::InPart, _) => Before::Incomplete,
+            // A former answer may be ahead of the pushes still, or wait for its other part.
+            (Covered::Nothing, before) => before,
+        };
+        let mut newest = match after {
+            Before::Open => 0,
+            Before::Covered(seq) => seq,
+            Before::Incomplete => i64::MAX,
         };
         for (seq, bytes) in waiting {
             // A room that went back for somebody else may have brought one twice.
@@ -194,10 +216,10 @@ impl Outbox {
                 state.frames.push_back(Frame { bytes, counted: true });
             }
         }
-        match covered {
-            Covered::Nothing => {}
-            Covered::UpTo(_) => state.gates.push((chat, Gate::Covered(newest))),
-            Covered::InPart => state.gates.push((chat, Gate::Incomplete)),
+        match after {
+            Before::Open => {}
+            Before::Covered(_) => state.gates.push((chat, Gate::Covered(newest))),
+            Before::Incomplete => state.gates.push((chat, Gate::Incomplete)),
         }
         drop(state);
         self.wake.notify_one();
@@ -208,7 +230,7 @@ impl Outbox {
         let mut state = self.lock();
         match state.gates.iter_mut().find(|(gated, _)| *gated == chat) {
             Some((_, Gate::Covered(covered))) => *covered = seq.max(*covered),
-            Some((_, Gate::Held(_) | Gate::Incomplete)) => {}
+            Some((_, Gate::Held { .. } | Gate::Incomplete)) => {}
             None => state.gates.push((chat, Gate::Covered(seq))),
         }
     }
@@ -357,6 +379,34 @@ mod tests {
         outbox.release(chat, Covered::Nothing);
         push(&outbox, chat, 2);
         assert_eq!(taken(&outbox), ["1", "2"]);
+    }
+
+    /// A second `sync` that found nothing new let the pushes through that the first had covered.
+    #[test]
+    fn a_sync_without_news_does_not_undo_the_one_before() {
+        let (outbox, chat) = (Outbox::new(1_000), ChatId::new());
+        for (covered, answer) in [(Covered::UpTo(5), "sync to 5"), (Covered::Nothing, "no news")] {
+            outbox.hold(chat);
+            push(&outbox, chat, 3);
+            outbox.answer(Bytes::from(answer));
+            outbox.release(chat, covered);
+        }
+        for seq in 4..=6 {
+            push(&outbox, chat, seq);
+        }
+        assert_eq!(taken(&outbox), ["sync to 5", "no news", "6"]);
+    }
+
+    /// A part of a `sync`, and then a `sync` that fails: pushes would leave a hole.
+    #[test]
+    fn a_sync_that_fails_after_a_part_still_asks_for_the_rest() {
+        let (outbox, chat) = (Outbox::new(1_000), ChatId::new());
+        outbox.hold(chat);
+        outbox.release(chat, Covered::InPart);
+        outbox.hold(chat);
+        outbox.release(chat, Covered::Nothing);
+        push(&outbox, chat, 9);
+        assert_eq!(taken(&outbox), Vec::<String>::new());
     }
 
     #[test]
