@@ -65,7 +65,10 @@ async fn what_is_wrong_with_a_group_is_said() {
 
 async fn chat_of(person: &Person, chat: &str) -> (i64, i64) {
     let body = person.http.get(&format!("/chats/{chat}")).await.expect(200).body;
-    (body["readSeq"].as_i64().unwrap(), body["unreadCount"].as_i64().unwrap())
+    (
+        body["readSeq"].as_i64().expect("a chat has it"),
+        body["unreadCount"].as_i64().expect("a chat has it"),
+    )
 }
 
 /// Guarantee 5, and I11 of the invariants.

@@ -15,7 +15,7 @@ pub(crate) use check::{check_chat, seqs};
 pub(crate) use client::{Answer, Http};
 pub(crate) use database::Database;
 pub(crate) use load::Load;
-pub(crate) use process::NodeProcess;
+use process::NodeProcess;
 pub(crate) use proxy::{Mode, Proxy};
 pub(crate) use services::{A_WHILE, PrivatePostgres, PrivateRedis};
 pub(crate) use socket::{Socket, message};
@@ -98,9 +98,12 @@ impl TestApp {
         Self::start_node(self.database.share(), Arc::clone(&self.site), settings).await
     }
 
-    /// A node as a process of its own, which can be killed and stopped.
+    /// A node as a process of its own, which can be killed and stopped. It writes, whatever the
+    /// cluster's other nodes do.
     pub(crate) async fn join_process(&self) -> NodeProcess {
-        NodeProcess::start(self.site.next_settings()).await
+        let mut settings = self.site.next_settings();
+        settings.extend(owned(&[("NODE_ROLES", "edge,writer")]));
+        NodeProcess::start(settings).await
     }
 
     async fn start_node(database: Database, site: Arc<Site>, settings: &[(&str, &str)]) -> Self {

@@ -7,6 +7,8 @@ use chat_service::dev::ports::free_port;
 use chat_service::dev::{PostgresServer, RedisServer, Tools};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use super::eventually;
@@ -58,6 +60,15 @@ impl PrivateRedis {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Forgets everything, and goes on.
+    pub(crate) async fn wipe(&self) {
+        let mut redis = TcpStream::connect(("127.0.0.1", self.port)).await.expect("it listens");
+        redis.write_all(b"FLUSHALL\r\n").await.expect("it listens");
+        let mut answer = [0; 5];
+        redis.read_exact(&mut answer).await.expect("it answers");
+        assert_eq!(&answer, b"+OK\r\n");
     }
 
     pub(crate) async fn kill(&mut self) {

@@ -7,7 +7,7 @@ use crate::harness::{Answer, Person, Socket, TestApp, message};
 
 async fn send(socket: &mut Socket, chat: &str, body: &str) -> String {
     let sent = socket.request("sendMessage", message(chat, body)).await;
-    sent["messageId"].as_str().unwrap().to_owned()
+    sent["messageId"].as_str().expect("an id").to_owned()
 }
 
 async fn patch(person: &Person, path: &str, body: Value) -> Answer {

@@ -14,13 +14,16 @@ async fn caught_up(socket: &mut Socket, chat: &str, after: i64) -> (Vec<i64>, i6
         let known = json!({ "chats": [{ "chatId": chat, "afterSeq": last }] });
         let synced = socket.request("sync", known).await;
         socket.take_pushes();
-        let Some(changes) = synced["chats"].as_array().unwrap().first() else {
+        let Some(changes) = synced["chats"].as_array().expect("as the contract says").first()
+        else {
             return (found, last);
         };
         assert_eq!(changes["fromSeq"], last);
-        let messages = changes["messages"].as_array().unwrap();
-        found.extend(messages.iter().map(|message| message["seq"].as_i64().unwrap()));
-        last = changes["toSeq"].as_i64().unwrap();
+        let messages = changes["messages"].as_array().expect("as the contract says");
+        found.extend(
+            messages.iter().map(|message| message["seq"].as_i64().expect("as the contract says")),
+        );
+        last = changes["toSeq"].as_i64().expect("as the contract says");
         if changes["complete"] == true {
             return (found, last);
         }
