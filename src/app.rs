@@ -64,8 +64,8 @@ pub struct Node {
 /// What ends when; in this order.
 #[derive(Default)]
 struct Stop {
-    accepting: CancellationToken,
     writing: CancellationToken,
+    accepting: CancellationToken,
     rest: CancellationToken,
 }
 
@@ -236,8 +236,8 @@ impl Node {
         );
     }
 
-    /// Ends the node in order, within the grace period: not ready, no new connections, partitions
-    /// handed over, sockets sent elsewhere, requests finished, the rest.
+    /// Ends the node in order, within the grace period: not ready and no new sockets, partitions
+    /// handed over, sockets sent elsewhere, no new connections, requests finished, the rest.
     pub async fn stop(self) {
         let grace = self.config.node.shutdown_grace;
         if tokio::time::timeout(grace, self.stop_in_order()).await.is_err() {
@@ -247,12 +247,13 @@ impl Node {
 
     async fn stop_in_order(&self) {
         self.health.drain();
-        self.stop.accepting.cancel();
         self.stop.writing.cancel();
         if !self.writers.wait(HANDOVER_TIMEOUT).await {
             tracing::warn!("the partitions were not handed over in time");
         }
         drain::drain(&self.hub, self.config.node.drain_window).await;
+        // Until here probes are answered, and requests of balancers that have not heard of it yet.
+        self.stop.accepting.cancel();
         // Requests over REST may still wait for answers, which the followers bring.
         if let Some(log) = &self.log {
             tokio::time::timeout(END_TIMEOUT, log.pending().all_answered()).await.ok();

@@ -11,6 +11,7 @@ use sqlx::types::time::OffsetDateTime;
 use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};
 use crate::log::command::Action;
+use crate::log::entry::Answer;
 use crate::model::chat::{Chat, Member, Pair};
 use crate::model::id::{ChatId, CommandId, UserId};
 use crate::protocol::changes::Receipt;
@@ -93,14 +94,16 @@ impl Chats {
         }
         // Claimed before it is made: both may open it at once, on two nodes. A claim whose chat was
         // never made, since a node died between, is carried out by whoever comes next.
-        let mine = ChatId::new();
-        let chat = chats::claim_direct(&self.pool, pair, mine).await?;
+        let chat = chats::claim_direct(&self.pool, pair, ChatId::new()).await?;
         if let Some(row) = chats::find(&self.pool, caller, chat).await? {
             return Ok((self.view(caller, row).await?, false));
         }
         let action = Action::CreateDirect { peer };
-        self.log.call(Request { id: CommandId::new(), chat, actor: caller, action }).await?;
-        Ok((self.find(caller, chat).await?, chat == mine))
+        let request = Request { id: CommandId::new(), chat, actor: caller, action };
+        let answer = self.log.call(request).await?;
+        // Not whose claim it was: the other one may have carried it out.
+        let made = matches!(answer, Answer::Done { again: false, .. });
+        Ok((self.find(caller, chat).await?, made))
     }
 
     /// # Errors

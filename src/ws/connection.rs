@@ -26,7 +26,7 @@ const MALFORMED: u32 = 10;
 /// Bytes that go into one write, about.
 const WRITE_BYTES: usize = 64 * 1024;
 
-/// How long a close frame may take to be written.
+/// How long a close frame may take to be written, and answered.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long before the access token ends the client is told so.
@@ -315,8 +315,15 @@ fn is_too_large(error: &axum::Error) -> bool {
 }
 
 /// Says why, and gives the client a moment to read it.
+///
+/// What the client has sent meanwhile is read and thrown away: TCP resets a connection that is
+/// closed over unread bytes, and the client might lose the frame with it.
 async fn close(socket: &mut WebSocket, why: Close) {
     let frame = CloseFrame { code: why.code(), reason: why.reason().into() };
-    let closing = socket.send(Message::Close(Some(frame)));
+    let closing = async {
+        if socket.send(Message::Close(Some(frame))).await.is_ok() {
+            while let Some(Ok(_)) = socket.recv().await {}
+        }
+    };
     timeout(CLOSE_TIMEOUT, closing).await.ok();
 }

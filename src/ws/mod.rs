@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fanout::ephemera::Ephemera;
 use crate::fanout::hub::Hub;
+use crate::health::Health;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 
@@ -83,10 +84,14 @@ impl Drop for Place {
 /// first frame must bring it.
 pub async fn upgrade(
     State(edge): State<Edge>,
+    State(health): State<Health>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
     check_origin(&headers, &edge.config.node.allowed_origins)?;
+    if health.is_draining() {
+        return Err(Error::unavailable("this node"));
+    }
     let caller = match token_of(&headers) {
         Some(token) => Some(edge.accounts.authenticate(token).await?),
         None => None,

@@ -2,5 +2,10 @@
 //! services and names them in the environment.
 
 mod auth;
+mod chats;
+mod cluster;
 mod harness;
+mod health;
+mod messages;
 mod problems;
+mod sockets;

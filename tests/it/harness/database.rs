@@ -5,6 +5,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::environment;
+
 /// Test processes that run at once take turns: while one migrates or copies the template, nobody
 /// else may be connected to it.
 const TEMPLATE_LOCK: i64 = 0x0063_6861_7400;
@@ -25,6 +27,14 @@ impl Database {
         let mut admin = locked_admin().await;
         run(&mut admin, format!("create database {name} template {TEMPLATE}")).await;
         Self { url: url_of(&name), name: Some(name) }
+    }
+
+    /// A new one on another server, which ends with that server.
+    pub(crate) async fn create_at(url: &str) -> Self {
+        let pool = Pool::connect(url).await.expect("the server answers");
+        store::migrate(&pool).await.expect("the migrations run");
+        pool.close().await;
+        Self { url: url.to_owned(), name: None }
     }
 
     /// The same database, for another node.
@@ -99,14 +109,8 @@ async fn run(admin: &mut PgConnection, sql: String) {
     admin.execute(AssertSqlSafe(sql)).await.expect("the statement runs");
 }
 
-#[expect(clippy::disallowed_methods, reason = "the wrapper hands its services over like this")]
 fn server_url() -> String {
-    std::env::var("TEST_POSTGRES_URL").unwrap_or_else(|_| {
-        panic!(
-            "TEST_POSTGRES_URL is not set: run `make test`, or name a Postgres server whose user \
-             may create databases, such as postgresql://postgres@127.0.0.1:5432/postgres"
-        )
-    })
+    environment("TEST_POSTGRES_URL")
 }
 
 /// The server's URL with another database.

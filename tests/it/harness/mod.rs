@@ -1,25 +1,66 @@
-//! A node of one's own for each test: a fresh database, a free port, a client.
+//! A cluster of one's own for each test: real nodes inside the test's process, on a database and
+//! under a Redis prefix that nobody else has. What nodes need beside them is in the environment,
+//! put there by `chat-service with-services`.
 
+mod check;
 mod client;
 mod database;
+mod load;
+mod process;
+mod proxy;
+mod services;
+mod socket;
 
+pub(crate) use check::{check_chat, seqs};
 pub(crate) use client::{Answer, Http};
 pub(crate) use database::Database;
+pub(crate) use load::Load;
+use process::NodeProcess;
+pub(crate) use proxy::{Mode, Proxy};
+pub(crate) use services::{A_WHILE, PrivatePostgres, PrivateRedis};
+pub(crate) use socket::{Socket, message};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use chat_service::accounts::Accounts;
+use chat_service::app::Node;
 use chat_service::config::Config;
-use chat_service::http::limits::Limits;
-use chat_service::state::AppState;
-use chat_service::store;
+use chat_service::log::partition::Partitioner;
+use chat_service::log::shard::Shards;
+use chat_service::model::id::ChatId;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
-/// A running node, ended when it is dropped.
+/// Whatever is waited for comes in a moment; a busy machine gets a lot more.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Partitions of a test's cluster.
+const PARTITIONS: u16 = 8;
+
+/// A running node of a test's cluster; the first one's end is the end of the database.
 pub(crate) struct TestApp {
     pub(crate) database: Database,
     pub(crate) address: SocketAddr,
-    server: tokio::task::JoinHandle<()>,
+    metrics: SocketAddr,
+    node: Option<Node>,
+    site: Arc<Site>,
+}
+
+/// What the nodes of a cluster have in common.
+struct Site {
+    settings: Vec<(String, String)>,
+    nodes: AtomicUsize,
+}
+
+/// A signed-in user.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) token: String,
+    pub(crate) http: Http,
+    pub(crate) signed_up: Value,
 }
 
 impl TestApp {
@@ -32,54 +73,222 @@ impl TestApp {
         Self::start_on(Database::create().await, settings).await
     }
 
-    /// Another node of the same cluster.
-    pub(crate) async fn join(&self) -> Self {
-        Self::start_on(self.database.share(), &[]).await
+    /// On this database; `DATABASE_URL` among the settings can name another way to it.
+    pub(crate) async fn start_on(database: Database, settings: &[(&str, &str)]) -> Self {
+        let site = Arc::new(Site::new(&database, settings));
+        Self::start_node(database, site, &[]).await
     }
 
-    async fn start_on(database: Database, settings: &[(&str, &str)]) -> Self {
-        let config = Arc::new(config(&database.url, settings));
-        let pool = store::connect(&config.postgres).await.expect("the database was just made");
-        let state = AppState {
-            accounts: Accounts::new(pool, &config.auth),
-            limits: Limits::new(&config),
-            config,
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
-        let router = chat_service::http::router(state);
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let server = tokio::spawn(async move {
-            axum::serve(listener, service).await.expect("serving does not end by itself");
-        });
-        Self { database, address, server }
+    /// Nodes of one cluster.
+    pub(crate) async fn cluster(count: usize) -> Vec<Self> {
+        let mut nodes = vec![Self::start().await];
+        for _ in 1..count {
+            nodes.push(nodes[0].join().await);
+        }
+        nodes
+    }
+
+    /// Another node of the same cluster.
+    pub(crate) async fn join(&self) -> Self {
+        self.join_with(&[]).await
+    }
+
+    /// Another node that differs in some settings.
+    pub(crate) async fn join_with(&self, settings: &[(&str, &str)]) -> Self {
+        Self::start_node(self.database.share(), Arc::clone(&self.site), settings).await
+    }
+
+    /// A node as a process of its own, which can be killed and stopped. It writes, whatever the
+    /// cluster's other nodes do.
+    pub(crate) async fn join_process(&self) -> NodeProcess {
+        let mut settings = self.site.next_settings();
+        settings.extend(owned(&[("NODE_ROLES", "edge,writer")]));
+        NodeProcess::start(settings).await
+    }
+
+    async fn start_node(database: Database, site: Arc<Site>, settings: &[(&str, &str)]) -> Self {
+        let mut all = site.next_settings();
+        all.extend(owned(settings));
+        let node = Node::start(config(&all)).await.expect("the node starts");
+        let (address, metrics) = (node.http_addr, node.metrics_addr);
+        let app = Self { database, address, metrics, node: Some(node), site };
+        app.is_ready().await;
+        app
+    }
+
+    /// The settings that a further node of the cluster would have.
+    pub(crate) fn config_with(&self, settings: &[(&str, &str)]) -> Config {
+        let mut all = self.site.next_settings();
+        all.extend(owned(settings));
+        config(&all)
+    }
+
+    async fn is_ready(&self) {
+        eventually("the node is ready", async || self.probe("ready").await == Some(200)).await;
+    }
+
+    /// The status of `/api/health/<name>`; none where nobody answers.
+    pub(crate) async fn probe(&self, name: &str) -> Option<u16> {
+        probe(self.address, name).await
+    }
+
+    /// Ends the node in order; the rest of the test's cluster stays.
+    pub(crate) async fn stop(&mut self) {
+        self.node.take().expect("it was not stopped before").stop().await;
+    }
+
+    /// Takes the node out, to be stopped beside something else.
+    pub(crate) fn take_node(&mut self) -> Node {
+        self.node.take().expect("it was not stopped before")
     }
 
     /// A client without a token.
     pub(crate) fn client(&self) -> Http {
         Http::new(self.address)
     }
-}
 
-impl Drop for TestApp {
-    fn drop(&mut self) {
-        self.server.abort();
+    /// Signs somebody up here.
+    pub(crate) async fn person(&self, name: &str) -> Person {
+        let answer = self.client().sign_up(name).await;
+        let token = answer.text("/accessToken");
+        let http = self.client().with_token(&token);
+        Person { id: answer.text("/user/id"), token, http, signed_up: answer.body }
+    }
+
+    pub(crate) async fn people<const N: usize>(&self, names: [&str; N]) -> [Person; N] {
+        let mut people = Vec::with_capacity(N);
+        for name in names {
+            people.push(self.person(name).await);
+        }
+        people.try_into().unwrap_or_else(|_| unreachable!("one for each name"))
+    }
+
+    /// A socket of somebody's at this node.
+    pub(crate) async fn connect(&self, person: &Person) -> Socket {
+        Socket::connect(self.address, &person.token).await
+    }
+
+    /// A counter of this node, summed over its labels.
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        metric(self.metrics, name).await
+    }
+
+    /// The cluster's Redis, as its nodes see it.
+    pub(crate) async fn redis(&self) -> Shards {
+        let config = self.config_with(&[]);
+        Shards::connect(&config.redis, config.log.partitions).await.expect("its URLs are good")
+    }
+
+    /// The partition of a chat.
+    pub(crate) fn partition_of(&self, chat: &str) -> u16 {
+        let partitions = self.config_with(&[]).log.partitions;
+        Partitioner::new(partitions).of(ChatId(chat.parse().expect("a chat's id")))
+    }
+
+    /// Runs a statement on the cluster's database.
+    pub(crate) async fn sql(&self, sql: &'static str, id: Option<&str>) {
+        let mut db = self.database.connect().await;
+        let id = id.map(|id| id.parse::<Uuid>().expect("an id"));
+        let query = sqlx::query(sql);
+        let query = if let Some(id) = id { query.bind(id) } else { query };
+        query.execute(&mut db).await.expect("the statement runs");
     }
 }
 
-/// The limits are high, since all tests come from one address; those about limits set their own.
-fn config(database_url: &str, settings: &[(&str, &str)]) -> Config {
-    let defaults = [
-        ("APP_ENV", "development"),
-        ("DATABASE_URL", database_url),
-        ("REDIS_URL", "redis://127.0.0.1:1"),
-        ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
-        ("RATE_ADDRESS", "10000"),
-        ("RATE_ADDRESS_BURST", "10000"),
-        ("RATE_AUTH", "10000"),
-        ("RATE_AUTH_BURST", "10000"),
-    ];
-    let all = || settings.iter().chain(&defaults);
-    let lookup = |name: &str| all().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
+impl Person {
+    /// The same user at another node.
+    pub(crate) fn at(&self, app: &TestApp) -> Http {
+        self.http.at(app.address)
+    }
+
+    /// Makes a group with these others.
+    pub(crate) async fn group(&self, others: &[&Person]) -> String {
+        let ids: Vec<&str> = others.iter().map(|person| person.id.as_str()).collect();
+        let body = json!({ "title": "a group", "memberIds": ids });
+        self.http.post("/chats", body).await.expect(201).text("/id")
+    }
+
+    /// Opens the chat with somebody.
+    pub(crate) async fn direct(&self, peer: &Person) -> Answer {
+        self.http.post(&format!("/chats/direct/{}", peer.id), json!({})).await
+    }
+}
+
+impl Site {
+    /// The limits are high, since all tests come from one address; those about limits set their
+    /// own.
+    fn new(database: &Database, settings: &[(&str, &str)]) -> Self {
+        let prefix = format!("t{}", Uuid::now_v7().simple());
+        let partitions = PARTITIONS.to_string();
+        let redis = environment("TEST_REDIS_URLS");
+        let mut all = owned(&[
+            ("APP_ENV", "development"),
+            ("HTTP_ADDR", "127.0.0.1:0"),
+            ("METRICS_ADDR", "127.0.0.1:0"),
+            ("DATABASE_URL", &database.url),
+            ("DATABASE_MAX_CONNECTIONS", "5"),
+            ("REDIS_URL", &redis),
+            ("REDIS_PREFIX", &prefix),
+            ("LOG_PARTITIONS", &partitions),
+            ("LOG_LEASE_MS", "1500"),
+            ("DRAIN_WINDOW_MS", "200"),
+            ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("RATE_ADDRESS", "10000"),
+            ("RATE_ADDRESS_BURST", "10000"),
+            ("RATE_AUTH", "10000"),
+            ("RATE_AUTH_BURST", "10000"),
+        ]);
+        all.extend(owned(settings));
+        Self { settings: all, nodes: AtomicUsize::new(1) }
+    }
+
+    /// The cluster's settings, and the next node's name.
+    fn next_settings(&self) -> Vec<(String, String)> {
+        let name = format!("n{}", self.nodes.fetch_add(1, Ordering::Relaxed));
+        let mut all = self.settings.clone();
+        all.push(("NODE_NAME".to_owned(), name));
+        all
+    }
+}
+
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+/// Of a variable that is set twice, the later one counts.
+fn config(settings: &[(String, String)]) -> Config {
+    let lookup = |name: &str| {
+        settings.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    };
     Config::from_lookup(&lookup).expect("the settings are good")
+}
+
+/// Waits until something holds that takes a moment.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not after {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(crate) async fn probe(address: SocketAddr, name: &str) -> Option<u16> {
+    let answer = reqwest::get(format!("http://{address}/api/health/{name}")).await;
+    answer.ok().map(|answer| answer.status().as_u16())
+}
+
+pub(crate) async fn metric(address: SocketAddr, name: &str) -> f64 {
+    let answer = reqwest::get(format!("http://{address}/metrics")).await.expect("it is served");
+    let text = answer.text().await.expect("it is text");
+    let lines = text
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+    values.sum()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the wrapper hands its services over like this")]
+pub(crate) fn environment(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run `make test`, which starts the services"))
 }

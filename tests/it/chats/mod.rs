@@ -1,0 +1,5 @@
+//! Chats: making them, listing them, direct ones, who may see them.
+
+mod direct;
+mod groups;
+mod strangers;

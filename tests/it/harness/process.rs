@@ -1,0 +1,69 @@
+//! A node as a process of its own: it can be killed, and stopped in the middle of what it does.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use chat_service::dev::ports::{free_port, loopback};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+use super::{eventually, metric, probe};
+
+pub(crate) struct NodeProcess {
+    pub(crate) address: SocketAddr,
+    metrics: SocketAddr,
+    settings: Vec<(String, String)>,
+    child: Child,
+}
+
+impl NodeProcess {
+    pub(super) async fn start(settings: Vec<(String, String)>) -> Self {
+        let address = loopback(free_port().expect("a port is free"));
+        let metrics = loopback(free_port().expect("a port is free"));
+        let child = spawn(&settings, address, metrics);
+        let mut node = Self { address, metrics, settings, child };
+        node.is_ready().await;
+        node
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) async fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.child.wait().await.expect("it can be waited for");
+    }
+
+    /// Starts it again, under the same name and address.
+    pub(crate) async fn start_again(&mut self) {
+        self.child = spawn(&self.settings, self.address, self.metrics);
+        self.is_ready().await;
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("it was not waited for");
+        kill(Pid::from_raw(pid.cast_signed()), signal).expect("it lives");
+    }
+
+    pub(crate) async fn metric(&self, name: &str) -> f64 {
+        metric(self.metrics, name).await
+    }
+
+    async fn is_ready(&mut self) {
+        let (address, child) = (self.address, &mut self.child);
+        eventually("the node's process is ready", async || {
+            let ended = child.try_wait().expect("it can be asked");
+            assert!(ended.is_none(), "the node's process has ended: {ended:?}");
+            probe(address, "ready").await == Some(200)
+        })
+        .await;
+    }
+}
+
+fn spawn(settings: &[(String, String)], address: SocketAddr, metrics: SocketAddr) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-service"));
+    command.arg("serve").envs(settings.iter().cloned());
+    command.env("HTTP_ADDR", address.to_string()).env("METRICS_ADDR", metrics.to_string());
+    // It ends with the test even where that is killed: the pipe is cut then.
+    command.env("EXIT_WITH_PARENT", "1").env("LOG_LEVEL", "error").stdin(Stdio::piped());
+    command.kill_on_drop(true).spawn().expect("the program is built")
+}

@@ -1,0 +1,7 @@
+//! Messages: sending once, changing, answering, reading history.
+
+mod edits;
+mod history;
+mod repeats;
+mod replies;
+mod texts;
