@@ -109,7 +109,9 @@ impl Shards {
     }
 }
 
-fn builder(config: Config) -> Builder {
+fn builder(mut config: Config) -> Builder {
+    // Else a client made while Redis is away would give up for good at its first attempt.
+    config.fail_fast = false;
     let mut builder = Builder::from_config(config);
     builder
         .with_connection_config(|connection| {

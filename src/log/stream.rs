@@ -10,6 +10,8 @@ use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::{CustomCommand, Resp3Frame, Value};
 
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The id of an entry. In `in` it is Redis's clock and a counter, in `out` the owner's fence and
 /// the entry's number in that term.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,8 +79,9 @@ pub async fn read(
     let command = CustomCommand::new_static("XREAD", None, true);
     let limit = block + Duration::from_secs(2);
     let Ok(answer) = tokio::time::timeout(limit, client.custom_raw(command, args)).await else {
-        // The blocked command would hold the connection for good: make a new one.
-        client.force_reconnection().await.ok();
+        // The blocked command would hold the connection for good: make a new one. fred may hang in
+        // this too.
+        tokio::time::timeout(RECONNECT_TIMEOUT, client.force_reconnection()).await.ok();
         return Err(Error::new(ErrorKind::Timeout, "the blocking read did not return"));
     };
     parse_read(answer?, streams)
