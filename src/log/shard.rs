@@ -93,9 +93,7 @@ impl Shards {
             .collect();
         let mut shards = Vec::with_capacity(names.len());
         for (index, url) in settings.shards.iter().enumerate() {
-            let mut config = Config::from_url(url.expose_secret())?;
-            // A Redis that is away at the start is waited for like one that goes away later.
-            config.fail_fast = false;
+            let config = Config::from_url(url.expose_secret())?;
             let client = builder(config.clone()).build()?;
             client.connect();
             tokio::time::timeout(CONNECT_TIMEOUT, client.wait_for_connect()).await.ok();
@@ -125,7 +123,9 @@ impl Shards {
     }
 }
 
-fn builder(config: Config) -> Builder {
+fn builder(mut config: Config) -> Builder {
+    // Else a client made while Redis is away would give up for good at its first attempt.
+    config.fail_fast = false;
     let mut builder = Builder::from_config(config);
     builder
         .with_connection_config(|connection| {

@@ -10,7 +10,7 @@ use crate::harness::{Load, TestApp, check_chat, seqs};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_nodes_lose_nothing_that_was_acknowledged() {
     let edge = TestApp::start_with(&[("NODE_ROLES", "edge")]).await;
-    let mut nodes = vec![edge.join_process().await, edge.join_process().await];
+    let mut nodes = [edge.join_process().await, edge.join_process().await];
     let [ann, bob] = edge.people(["ann", "bob"]).await;
     let addresses: Vec<_> = nodes.iter().map(|node| node.address).collect();
     let mut loads = Vec::new();

@@ -30,6 +30,12 @@ async fn proxies() -> (Vec<Proxy>, String) {
     (proxies, through.join(","))
 }
 
+fn set_all(proxies: &[Proxy], mode: Mode) {
+    for proxy in proxies {
+        proxy.set(mode);
+    }
+}
+
 /// F2: the partitions of a node that ends go on elsewhere at once.
 #[tokio::test]
 async fn an_orderly_takeover_fails_no_send_and_looks_like_no_gap() {
@@ -189,7 +195,7 @@ async fn a_follower_that_comes_too_late_for_the_stream_catches_up() {
     let mut writer = app.connect(&ann).await;
     assert_eq!(writer.say(&chat, "before").await, 2);
 
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Stall));
+    set_all(&proxies, Mode::Stall);
     for n in 0..50 {
         writer.say(&chat, &n.to_string()).await;
     }
@@ -198,7 +204,7 @@ async fn a_follower_that_comes_too_late_for_the_stream_catches_up() {
     let output = redis.keys.output(partition);
     let trimmed: u64 = client.xtrim(output, ("MAXLEN", "=", 1)).await.unwrap();
     assert!(trimmed > 10, "{trimmed}");
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Pass));
+    set_all(&proxies, Mode::Pass);
     let last = writer.say(&chat, "behind").await;
     assert_eq!(seqs(&reader.up_to(last).await), (2..=last).collect::<Vec<_>>());
     assert!(behind.metric("chat_out_gaps_total").await >= 1.0, "there was a gap indeed");
@@ -213,7 +219,7 @@ async fn a_follower_that_comes_too_late_learns_of_new_chats() {
     let settings = [("REDIS_URL", through.as_str()), ("NODE_ROLES", "edge")];
     let behind = app.join_with(&settings).await;
     let mut reader = behind.connect(&bob).await;
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Stall));
+    set_all(&proxies, Mode::Stall);
     let chat = ann.group(&[&bob]).await;
     let mut writer = app.connect(&ann).await;
     for n in 0..5 {
@@ -222,7 +228,7 @@ async fn a_follower_that_comes_too_late_learns_of_new_chats() {
     let (redis, partition) = (app.redis().await, app.partition_of(&chat));
     let client = &redis.of(partition).client;
     let _: u64 = client.xtrim(redis.keys.output(partition), ("MAXLEN", "=", 1)).await.unwrap();
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Pass));
+    set_all(&proxies, Mode::Pass);
     let last = writer.say(&chat, "behind").await;
     let events = reader.events(&chat, 0, last).await;
     assert_eq!(events[0]["event"], "chatCreated");
@@ -240,7 +246,7 @@ async fn a_sync_ahead_of_the_pushes_keeps_them_away_and_so_does_a_second() {
     let chat = ann.group(&[&bob]).await;
     let mut reader = behind.connect(&bob).await;
     let mut writer = app.connect(&ann).await;
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Stall));
+    set_all(&proxies, Mode::Stall);
     for n in 0..3 {
         writer.say(&chat, &n.to_string()).await;
     }
@@ -249,7 +255,7 @@ async fn a_sync_ahead_of_the_pushes_keeps_them_away_and_so_does_a_second() {
     assert_eq!(synced["chats"][0]["toSeq"], 4);
     let synced = reader.request("sync", known(4)).await;
     assert_eq!(synced["chats"], json!([]), "nothing has changed since");
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Pass));
+    set_all(&proxies, Mode::Pass);
     let last = writer.say(&chat, "behind").await;
     reader.events(&chat, 4, last).await;
 }
@@ -262,7 +268,7 @@ async fn a_slow_redis_makes_sends_slow_and_nothing_else() {
     let (proxies, through) = proxies().await;
     let slow = app.join_with(&[("REDIS_URL", &through)]).await;
     let chats = [ann.group(&[]).await, ann.group(&[]).await, ann.group(&[]).await];
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Delay(std::time::Duration::from_millis(50))));
+    set_all(&proxies, Mode::Delay(std::time::Duration::from_millis(50)));
     for chat in chats {
         let load = Load::start(&[slow.address], &ann.token, &chat);
         load.goes_on_by(50).await;

@@ -41,33 +41,37 @@ async fn survives(mut redis: PrivateRedis, mut fault: impl AsyncFnMut(&mut Priva
 
 #[tokio::test]
 async fn a_redis_that_was_wiped_costs_nothing_that_was_acknowledged() {
-    survives(PrivateRedis::start(false).await, async |redis| redis.wipe().await).await;
+    let redis = PrivateRedis::start(false).await;
+    Box::pin(survives(redis, async |redis| redis.wipe().await)).await;
 }
 
 #[tokio::test]
 async fn a_redis_that_was_killed_and_came_back_empty_costs_nothing_that_was_acknowledged() {
-    survives(PrivateRedis::start(false).await, async |redis| {
+    let redis = PrivateRedis::start(false).await;
+    Box::pin(survives(redis, async |redis| {
         redis.kill().await;
         redis.start_again().await;
-    })
+    }))
     .await;
 }
 
 #[tokio::test]
 async fn a_redis_that_restarts_with_its_data_is_only_waited_for() {
-    survives(PrivateRedis::start(true).await, async |redis| {
+    let redis = PrivateRedis::start(true).await;
+    Box::pin(survives(redis, async |redis| {
         redis.stop().await;
         redis.start_again().await;
-    })
+    }))
     .await;
 }
 
 #[tokio::test]
 async fn a_redis_that_was_killed_with_its_data_on_disk_is_only_waited_for() {
-    survives(PrivateRedis::start(true).await, async |redis| {
+    let redis = PrivateRedis::start(true).await;
+    Box::pin(survives(redis, async |redis| {
         redis.kill().await;
         redis.start_again().await;
-    })
+    }))
     .await;
 }
 

@@ -107,6 +107,7 @@ impl TestApp {
     }
 
     async fn start_node(database: Database, site: Arc<Site>, settings: &[(&str, &str)]) -> Self {
+        show_logs();
         let mut all = site.next_settings();
         all.extend(owned(settings));
         let node = Node::start(config(&all)).await.expect("the node starts");
@@ -285,6 +286,15 @@ pub(crate) async fn metric(address: SocketAddr, name: &str) -> f64 {
         .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
     values.sum()
+}
+
+/// `TEST_LOG=info` shows what the nodes of this process say.
+fn show_logs() {
+    if let Some(filter) = std::env::var_os("TEST_LOG") {
+        let filter = filter.to_string_lossy().into_owned();
+        // Only the first test of a process sets it.
+        tracing_subscriber::fmt().with_env_filter(filter).try_init().ok();
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the wrapper hands its services over like this")]

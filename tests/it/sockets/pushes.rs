@@ -9,12 +9,12 @@ async fn every_member_gets_every_event_on_every_node_once() {
     let nodes = TestApp::cluster(2).await;
     let [ann, bob, eve] = nodes[0].people(["ann", "bob", "eve"]).await;
     let mut ann_there = nodes[1].connect(&ann).await;
-    let mut bob_here = nodes[0].connect(&bob).await;
-    let mut bob_there = nodes[1].connect(&bob).await;
+    let mut first_of_bob = nodes[0].connect(&bob).await;
+    let mut second_of_bob = nodes[1].connect(&bob).await;
     let mut eve_there = nodes[1].connect(&eve).await;
     let chat = ann.group(&[&bob]).await;
     assert_eq!(ann_there.say(&chat, "hello").await, 2);
-    for socket in [&mut ann_there, &mut bob_here, &mut bob_there] {
+    for socket in [&mut ann_there, &mut first_of_bob, &mut second_of_bob] {
         let events = socket.events(&chat, 0, 2).await;
         assert_eq!(events[0]["event"], "chatCreated");
         assert_eq!(events[0]["data"]["chat"]["memberCount"], 2);
