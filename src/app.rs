@@ -169,7 +169,7 @@ impl Node {
         let known = accounts.clone();
         let ephemera =
             Ephemera::new(self.shards.clone(), partitioner, self.hub.clone(), move |session| {
-                known.forget_session(session)
+                known.forget_session(session);
             });
         for shard in self.shards.all() {
             let health = self.health.clone();

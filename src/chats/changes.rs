@@ -159,10 +159,8 @@ async fn changes(
 
     let chat_changed = row.changed_seq > from_seq && row.changed_seq <= to_seq;
     let members = views::members(snapshot, present).await?;
-    let chat_view = match chat_changed {
-        true => Some(views::one(snapshot, caller, row).await?),
-        false => None,
-    };
+    let chat_view =
+        if chat_changed { Some(views::one(snapshot, caller, row).await?) } else { None };
     Ok(Changes {
         chat_id: chat,
         from_seq,

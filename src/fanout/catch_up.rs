@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
+use super::room::{Missing, Room};
 use crate::error::{Error, Result};
 use crate::log::entry::Published;
 use crate::log::tail::Follower;
@@ -96,16 +97,18 @@ impl Hub {
     async fn fill(&self, chat: ChatId) -> Result<()> {
         self.inner.metrics.catch_ups.increment(1);
         loop {
-            let missing = self.rooms(chat).get(&chat).and_then(super::room::Room::missing_from);
-            let Some(from) = missing else { return Ok(()) };
+            let missing = self.rooms(chat).get(&chat).map_or(Missing::Nothing, Room::missing);
+            if missing == Missing::Nothing {
+                return Ok(());
+            }
             let newest = chats::last_seqs(&self.inner.pool, &[chat]).await?;
             let Some((_, newest)) = newest.first().copied() else { return Ok(()) };
-            match from {
-                Some(from) if newest - from > MOST => {
+            match missing {
+                Missing::Behind(from) if newest - from > MOST => {
                     self.resync(chat);
-                    self.settle(chat, Some(from), newest);
+                    self.settle(chat, missing, newest);
                 }
-                Some(from) if newest > from => {
+                Missing::Behind(from) if newest > from => {
                     let seqs: Vec<i64> = (from + 1..=newest.min(from + PAGE)).collect();
                     let mut connection = self.inner.pool.acquire().await?;
                     let events = events::load(&mut connection, chat, &seqs).await?;
@@ -117,7 +120,7 @@ impl Hub {
                         room.fill(&events);
                     }
                 }
-                from => self.settle(chat, from, newest),
+                missing => self.settle(chat, missing, newest),
             }
         }
     }

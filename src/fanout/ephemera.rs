@@ -52,7 +52,7 @@ impl Ephemera {
     /// Tells all nodes that a session has ended. Over every shard: one may be away, and hearing it
     /// twice does no harm.
     pub async fn session_ended(&self, ended: SessionEnded) {
-        self.hand_on(Signal::SessionEnded(ended));
+        self.hand_on(&Signal::SessionEnded(ended));
         for shard in self.shards.all() {
             self.publish(shard, &Signal::SessionEnded(ended)).await;
         }
@@ -97,7 +97,7 @@ impl Ephemera {
                     Ok(message) => {
                         let signal = message.value.as_bytes().map(serde_json::from_slice::<Signal>);
                         if let Some(Ok(signal)) = signal {
-                            self.hand_on(signal);
+                            self.hand_on(&signal);
                         }
                     }
                     // Ephemera may be lost; sessions are checked against Postgres too.
@@ -109,8 +109,8 @@ impl Ephemera {
         }
     }
 
-    fn hand_on(&self, signal: Signal) {
-        match signal {
+    fn hand_on(&self, signal: &Signal) {
+        match *signal {
             Signal::Typing { chat, user, typing } => {
                 let data = Typing { chat_id: chat, user_id: user, typing };
                 self.hub.ephemeral(chat, user, "typing", &push::frame("typing", data));

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::connection::Connection;
-use super::room::{Next, Room};
+use super::room::{Missing, Next, Room};
 use crate::error::Result;
 use crate::log::entry::Published;
 use crate::log::partition::Partitioner;
@@ -94,14 +94,14 @@ impl Hub {
             // Also where another connection made the room just now: what that one reads as the
             // room's place may be further on than what this one syncs to, so this one must not be
             // ready before the room has a place.
-            unplaced |= room.missing_from() == Some(None);
+            unplaced |= room.missing() == Missing::Place;
         }
         if !unplaced && self.inner.memberships.load(Ordering::Acquire) == before {
             return Ok(());
         }
         let now = members::chats_of(&self.inner.pool, connection.user).await?;
         for standing in &now {
-            self.settle(standing.chat_id, None, standing.last_seq);
+            self.settle(standing.chat_id, Missing::Place, standing.last_seq);
         }
         let still_in: HashSet<ChatId> = now.iter().map(|standing| standing.chat_id).collect();
         for standing in standings.iter().filter(|was| !still_in.contains(&was.chat_id)) {
@@ -189,12 +189,12 @@ impl Hub {
         self.act(chat, next);
     }
 
-    /// Places a room whose filling began at `from`.
-    pub(super) fn settle(&self, chat: ChatId, from: Option<i64>, seq: i64) {
+    /// Places a room that still misses what it missed when `seq` was read.
+    pub(super) fn settle(&self, chat: ChatId, missing: Missing, seq: i64) {
         let next = self
             .rooms(chat)
             .get_mut(&chat)
-            .filter(|room| room.missing_from() == Some(from))
+            .filter(|room| room.missing() == missing)
             .map(|room| room.settle(seq));
         self.act(chat, next);
     }

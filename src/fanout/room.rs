@@ -27,8 +27,18 @@ enum Position {
     Filling { from: Option<i64>, waiting: BTreeMap<i64, Published> },
 }
 
+/// What is to be read from Postgres for a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    Nothing,
+    /// Where it stands in the log.
+    Place,
+    /// The events behind this seq.
+    Behind(i64),
+}
+
 /// What the caller has to do after an event.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Nothing,
     /// Have the gap filled.
@@ -69,12 +79,11 @@ impl Room {
         }
     }
 
-    /// The seq behind which the missing events are to be read; `None` where none are missing, and
-    /// `Some(None)` where the room's place is to be found out first.
-    pub(super) fn missing_from(&self) -> Option<Option<i64>> {
+    pub(super) fn missing(&self) -> Missing {
         match &self.position {
-            Position::At(_) => None,
-            Position::Filling { from, .. } => Some(*from),
+            Position::At(_) => Missing::Nothing,
+            Position::Filling { from: None, .. } => Missing::Place,
+            Position::Filling { from: Some(from), .. } => Missing::Behind(*from),
         }
     }
 
@@ -238,7 +247,7 @@ mod tests {
         let mut scene = Scene::new(Room::at(0, 1));
         assert_eq!(scene.accept(4), Next::Fill);
         assert_eq!(scene.accept(6), Next::Nothing);
-        assert_eq!(scene.room.missing_from(), Some(Some(1)));
+        assert_eq!(scene.room.missing(), Missing::Behind(1));
         assert_eq!(scene.read(), Vec::<i64>::new());
         let missed = [scene.event(2), scene.event(3), scene.event(4)];
         scene.room.fill(&missed);
@@ -253,7 +262,7 @@ mod tests {
         let mut scene = Scene::new(Room::unplaced(0));
         scene.accept(8);
         scene.accept(9);
-        assert_eq!(scene.room.missing_from(), Some(None));
+        assert_eq!(scene.room.missing(), Missing::Place);
         assert_eq!(scene.room.settle(8), Next::Nothing);
         assert_eq!(scene.read(), [9]);
     }
@@ -262,7 +271,7 @@ mod tests {
     fn who_enters_a_room_without_a_place_misses_nothing() {
         let mut scene = Scene::new(Room::unplaced(0));
         assert_eq!(scene.room.rewind(scene.chat, 1), Next::Fill);
-        assert_eq!(scene.room.missing_from(), Some(Some(1)), "not where Postgres is by now");
+        assert_eq!(scene.room.missing(), Missing::Behind(1), "not where Postgres is by now");
     }
 
     #[test]

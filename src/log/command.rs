@@ -135,7 +135,9 @@ mod tests {
     fn packed_commands_come_back_in_order() {
         let sent = [command("eins"), command("\u{1F600}\n\" zwei"), command("")];
         let mut entry = BytesMut::new();
-        sent.iter().for_each(|command| pack(&mut entry, command));
+        for command in &sent {
+            pack(&mut entry, command);
+        }
         let got: Vec<Command> = unpack(entry.freeze()).into_iter().map(Result::unwrap).collect();
         assert_eq!(got, sent);
     }

@@ -227,7 +227,9 @@ mod tests {
         };
         let sent = vec![event(1, "eins"), event(i64::MAX, "")];
         let mut packed = BytesMut::new();
-        sent.iter().for_each(|event| event.encode(&mut packed));
+        for event in &sent {
+            event.encode(&mut packed);
+        }
         let packed = packed.freeze();
         assert_eq!(events(packed.clone()), sent);
         assert_eq!(events(packed.slice(..packed.len() - 1)), sent[..1]);

@@ -7,11 +7,14 @@
 //! | `<prefix>:{<tag>}:dead` | stream | the newest 10,000 | the owner | operators |
 //! | `<prefix>:{<tag>}:lease` | string | the lease's time | writers | writers |
 //! | `<prefix>:{nodes}:names` | set | for ever | nodes | nodes |
-//! | `<prefix>:{nodes}:<name>` | string, boot id | the lease's time | that node | nodes |
+//! | `<prefix>:{nodes}:node:<name>` | string, boot id | the lease's time | that node | nodes |
 //! | `<prefix>:live` | channel | – | edges | edges |
 //!
 //! A partition's tag is chosen so that the partitions spread evenly over the slots of a Redis
 //! Cluster: plain numbers leave some primaries empty.
+
+/// How many tags are tried for a partition, at the most.
+const MOST_TRIES: u32 = 1_000_000;
 
 /// Redis Cluster's slots.
 const SLOTS: u32 = 16_384;
@@ -66,7 +69,7 @@ impl Keys {
 /// The first of `p<partition>-<k>` whose slot lies in the partition's share of the slots.
 fn tag(partition: u16, partitions: u16) -> String {
     let share = |slot: u32| slot * u32::from(partitions) / SLOTS;
-    (0u32..)
+    (0..MOST_TRIES)
         .map(|k| format!("p{partition}-{k}"))
         .find(|tag| {
             share(u32::from(fred::util::redis_keyslot(tag.as_bytes()))) == u32::from(partition)

@@ -74,7 +74,7 @@ impl Shard {
 #[derive(Clone)]
 pub struct Shards {
     pub keys: Arc<Keys>,
-    shards: Arc<[Shard]>,
+    all: Arc<[Shard]>,
     of_partition: Arc<[usize]>,
 }
 
@@ -102,22 +102,22 @@ impl Shards {
         }
         Ok(Self {
             keys: Arc::new(Keys::new(&settings.prefix, partitions)),
-            shards: shards.into(),
+            all: shards.into(),
             of_partition: of_partition.into(),
         })
     }
 
     pub fn of(&self, partition: u16) -> &Shard {
-        &self.shards[self.of_partition[usize::from(partition)]]
+        &self.all[self.of_partition[usize::from(partition)]]
     }
 
     pub fn all(&self) -> &[Shard] {
-        &self.shards
+        &self.all
     }
 
     /// Ends the shared connections; readers end with their tasks.
     pub async fn close(&self) {
-        for shard in self.shards.iter() {
+        for shard in self.all.iter() {
             shard.client.quit().await.ok();
         }
     }

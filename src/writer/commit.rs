@@ -69,7 +69,9 @@ async fn decide_in_layers(
     terms: &[(i16, i64)],
     batch: &[Incoming],
 ) -> Result<Vec<(usize, Decision)>, sqlx::Error> {
-    let held = partitions::hold(&mut *db, terms).await.map_err(into_sqlx)?;
+    let held = partitions::hold(&mut *db, terms)
+        .await
+        .map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
     let mut decisions = Vec::with_capacity(batch.len());
     for layer in layers(batch) {
         let sends = sends_of(batch, layer.sends);
@@ -115,10 +117,6 @@ fn layers(batch: &[Incoming]) -> Vec<Layer> {
         }
     }
     layers
-}
-
-fn into_sqlx(error: crate::error::Error) -> sqlx::Error {
-    sqlx::Error::Protocol(error.to_string())
 }
 
 #[cfg(test)]

@@ -182,11 +182,10 @@ impl Life<'_> {
                 frame = socket.recv(), if may_read => {
                     heard = Instant::now();
                     match frame {
-                        None | Some(Ok(Message::Close(_))) => return Err(None),
                         Some(Err(error)) if is_too_large(&error) => {
                             return Err(Some(Close::TooLarge));
                         }
-                        Some(Err(_)) => return Err(None),
+                        None | Some(Err(_) | Ok(Message::Close(_))) => return Err(None),
                         Some(Ok(message)) => malformed += self.take(message).await?,
                     }
                     if malformed > MALFORMED {

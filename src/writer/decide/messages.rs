@@ -37,7 +37,7 @@ pub(in crate::writer) async fn send_all(
     for row in rows {
         let place = usize::try_from(row.ord - 1).expect("ordinality counts from 1");
         let send = firsts[place];
-        decisions.insert(send.index, decide(send, row));
+        decisions.insert(send.index, decide(send, &row));
     }
     for (repeat, first) in repeats {
         let decision = decide_repeat(repeat, first, &decisions[&first.index]);
@@ -52,12 +52,11 @@ fn without_repeats<'a>(all: &[Send<'a>]) -> (Vec<Send<'a>>, Vec<(Send<'a>, Send<
     let (mut firsts, mut repeats) = (Vec::with_capacity(all.len()), Vec::new());
     for send in all {
         let key = (send.command.chat, send.command.actor, send.command.id);
-        match seen.get(&key) {
-            Some(first) => repeats.push((*send, *first)),
-            None => {
-                seen.insert(key, *send);
-                firsts.push(*send);
-            }
+        if let Some(first) = seen.get(&key) {
+            repeats.push((*send, *first));
+        } else {
+            seen.insert(key, *send);
+            firsts.push(*send);
         }
     }
     (firsts, repeats)
@@ -103,7 +102,7 @@ fn decide(send: Send<'_>, row: Stored) -> Decision {
     }
 }
 
-fn stored(send: Send<'_>, row: Stored) -> Decision {
+fn stored(send: Send<'_>, row: &Stored) -> Decision {
     let (command, draft) = (send.command, send.draft);
     let created_at = row.created_at.into();
     let quote = || {
