@@ -82,7 +82,7 @@ fn drafts<'a>(sends: &[Send<'a>]) -> Drafts<'a> {
     drafts
 }
 
-fn decide(send: Send<'_>, row: Stored) -> Decision {
+fn decide(send: Send<'_>, row: &Stored) -> Decision {
     match row.verdict {
         verdict::STORED => stored(send, row),
         verdict::AGAIN => Decision::Again(
