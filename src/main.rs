@@ -39,7 +39,7 @@ struct ServeOptions {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Command::parse()).await {
+    match Box::pin(run(Command::parse())).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("chat-service: {error:#}");
@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve(options) => serve(options.exit_with_parent.is_some()).await?,
+        Command::Serve(options) => Box::pin(serve(options.exit_with_parent.is_some())).await?,
         Command::Migrate => {
             let config = Config::from_env()?;
             telemetry::init(&config.telemetry);

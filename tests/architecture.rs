@@ -284,7 +284,7 @@ fn readme_lists_every_metric() {
             None => String::from("–"),
         };
         let Declared { kind, help, .. } = &declared[0];
-        table.push_str(&format!("| `{name}` | {kind} | {labels} | {help} |\n"));
+        table = format!("{table}| `{name}` | {kind} | {labels} | {help} |\n");
     }
     assert_block("metrics", &table);
 }
@@ -327,13 +327,12 @@ fn read_by_config() -> BTreeMap<String, Option<String>> {
             continue;
         }
         let default = rest.trim_start_matches(',').trim_start();
-        let default = match default.strip_prefix('"') {
-            Some(quoted) => quoted.split('"').next().map(str::to_owned),
-            None => {
-                let digits: String =
-                    default.chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
-                (!digits.is_empty()).then(|| digits.replace('_', ""))
-            }
+        let default = if let Some(quoted) = default.strip_prefix('"') {
+            quoted.split('"').next().map(str::to_owned)
+        } else {
+            let digits: String =
+                default.chars().take_while(|c| c.is_ascii_digit() || *c == '_').collect();
+            (!digits.is_empty()).then(|| digits.replace('_', ""))
         };
         found.insert(name.to_owned(), default);
     }
