@@ -177,7 +177,9 @@ impl Node {
             let (log, shard_) = (log.clone(), shard.clone());
             let ready = move || health.followed();
             self.edge.spawn("follow", tail::follow(log, shard_, follower, ready, rest.clone()));
-            self.edge.spawn("listen", ephemera.clone().listen(shard.clone(), rest.clone()));
+            let health = self.health.clone();
+            let ready = move || health.followed();
+            self.edge.spawn("listen", ephemera.clone().listen(shard.clone(), ready, rest.clone()));
         }
         self.edge.spawn("ended sessions", {
             announce_ended(accounts.clone(), ephemera.clone(), rest.clone())

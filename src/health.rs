@@ -26,7 +26,7 @@ struct Inner {
     shards: Shards,
     storage: Option<(aws_sdk_s3::Client, String)>,
     draining: AtomicBool,
-    /// Shards whose `out` streams are not followed yet.
+    /// `out` streams and channels of shards that are not followed yet.
     not_followed: AtomicUsize,
 }
 
@@ -59,7 +59,7 @@ impl Health {
     pub fn new(pool: Pool, shards: Shards, storage: Option<&config::Storage>) -> Self {
         let inner = Inner {
             pool,
-            not_followed: AtomicUsize::new(shards.all().len()),
+            not_followed: AtomicUsize::new(2 * shards.all().len()),
             shards,
             storage: storage.map(|storage| (s3_client(storage), storage.bucket.clone())),
             draining: AtomicBool::new(false),
@@ -67,7 +67,7 @@ impl Health {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Notes that one more shard is followed.
+    /// Notes that the streams, or the channel, of one more shard are followed.
     pub fn followed(&self) {
         self.inner.not_followed.fetch_sub(1, Ordering::Relaxed);
     }

@@ -68,15 +68,16 @@ impl Ephemera {
         }
     }
 
-    /// Listens on a shard until `stop`.
-    pub async fn listen(self, shard: Shard, stop: CancellationToken) {
+    /// Listens on a shard until `stop`. `ready` is called once it does.
+    pub async fn listen(self, shard: Shard, ready: impl FnOnce(), stop: CancellationToken) {
         tokio::select! {
-            () = self.listen_for_ever(&shard) => {}
+            () = self.listen_for_ever(&shard, ready) => {}
             () = stop.cancelled() => {}
         }
     }
 
-    async fn listen_for_ever(&self, shard: &Shard) {
+    async fn listen_for_ever(&self, shard: &Shard, ready: impl FnOnce()) {
+        let mut ready = Some(ready);
         loop {
             let Ok(client) = shard.subscriber() else {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -91,6 +92,9 @@ impl Ephemera {
                 client.quit().await.ok();
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 continue;
+            }
+            if let Some(ready) = ready.take() {
+                ready();
             }
             loop {
                 match messages.recv().await {
