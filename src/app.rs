@@ -107,7 +107,7 @@ impl Node {
         };
         node.serve_metrics(metrics_listener, printer);
         if node.config.node.roles.writer {
-            node.start_writers()?;
+            node.start_writers().await?;
         }
         if node.config.node.roles.edge {
             node.start_edge(listener);
@@ -125,7 +125,7 @@ impl Node {
         }
     }
 
-    fn start_writers(&mut self) -> anyhow::Result<()> {
+    async fn start_writers(&mut self) -> anyhow::Result<()> {
         let boot = uuid::Uuid::now_v7().to_string();
         let settings = &self.config.log;
         for shard in self.shards.all() {
@@ -141,7 +141,7 @@ impl Node {
             let lane = Lane {
                 shards: self.shards.clone(),
                 shard: shard.clone(),
-                reader: shard.reader()?,
+                reader: shard.reader().await?,
                 leases: Arc::clone(&leases),
                 pool,
                 settings: settings.clone(),

@@ -32,7 +32,7 @@ const RANKS: &[(&str, &[&str])] = &[
         "ws",
         &[
             "model", "error", "config", "metrics", "protocol", "log", "fanout", "accounts",
-            "chats", "messages",
+            "chats", "messages", "health",
         ],
     ),
     (

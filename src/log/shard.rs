@@ -39,14 +39,12 @@ pub struct Shard {
 
 impl Shard {
     /// A connection for a blocking reader; no command time limit, since a block is meant to wait.
-    pub fn reader(&self) -> Result<Reader, Error> {
+    pub async fn reader(&self) -> Result<Reader, Error> {
         let mut builder = builder(self.config.clone());
         builder.with_performance_config(|performance| {
             performance.default_command_timeout = Duration::ZERO;
         });
-        let client = builder.build()?;
-        client.connect();
-        Ok(Reader::new(client))
+        Ok(Reader::connect(builder.build()?).await)
     }
 
     /// Whether the shard answers within `limit`.

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::ClientLike;
+use fred::interfaces::{ClientLike, EventInterface};
+use fred::types::config::Server;
 use fred::types::{CustomCommand, Resp3Frame, Value};
+use tokio::sync::broadcast::{self, error::TryRecvError};
 
 /// The id of an entry. In `in` it is Redis's clock and a counter, in `out` the owner's fence and
 /// the entry's number in that term.
@@ -62,18 +65,37 @@ impl Entry {
 /// A connection of a blocking reader's own, since it is busy while a read blocks.
 pub struct Reader {
     client: Client,
+    /// Tells of every connection that was made behind the first.
+    reconnections: Mutex<broadcast::Receiver<Server>>,
 }
 
 /// How long a lost connection may take to come back, before the reader says so.
 const RECONNECT: Duration = Duration::from_secs(1);
 
 impl Reader {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client }
+    /// Connects; waits only so long for it.
+    pub(super) async fn connect(client: Client) -> Self {
+        client.connect();
+        tokio::time::timeout(RECONNECT, client.wait_for_connect()).await.ok();
+        let reconnections = Mutex::new(client.reconnect_rx());
+        Self { client, reconnections }
+    }
+
+    /// Whether the connection was lost since this was asked last, be it that it is back already. The
+    /// streams may be others then: positions in them mean nothing any more.
+    fn was_interrupted(&self) -> bool {
+        let mut reconnections =
+            self.reconnections.lock().expect("nothing panics while the lock is held");
+        let mut any = false;
+        while !matches!(reconnections.try_recv(), Err(TryRecvError::Empty | TryRecvError::Closed)) {
+            any = true;
+        }
+        any
     }
 
     /// A blocking read over several streams: the entries behind each position, by the stream's
-    /// index. After an error the reader can be used again.
+    /// index. After an error the reader can be used again. A connection that was lost between two
+    /// reads is an error too.
     ///
     /// fred does not watch a connection with a blocked command, so a time limit of ours stands
     /// around it. Nothing is sent while there is no connection: fred would keep it, and run it when
@@ -87,6 +109,9 @@ impl Reader {
         if !self.client.is_connected() {
             let connecting = tokio::time::timeout(RECONNECT, self.client.wait_for_connect()).await;
             connecting.unwrap_or_else(|_| Err(Error::new(ErrorKind::IO, "no connection")))?;
+        }
+        if self.was_interrupted() {
+            return Err(Error::new(ErrorKind::IO, "the connection was lost"));
         }
         let reading = read(&self.client, streams, count, block);
         let Ok(read) = tokio::time::timeout(block + Duration::from_secs(2), reading).await else {

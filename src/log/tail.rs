@@ -42,7 +42,7 @@ pub async fn follow(
     ready: impl FnOnce(),
     stop: CancellationToken,
 ) {
-    let reader = match shard.reader() {
+    let reader = match shard.reader().await {
         Ok(reader) => reader,
         Err(error) => {
             tracing::error!(%error, shard = shard.index, "no reader can be made");

@@ -243,8 +243,10 @@ async fn a_sync_ahead_of_the_pushes_keeps_them_away_and_so_does_a_second() {
     let (proxies, through) = proxies().await;
     let settings = [("REDIS_URL", through.as_str()), ("NODE_ROLES", "edge")];
     let behind = app.join_with(&settings).await;
-    let chat = ann.group(&[&bob]).await;
     let mut reader = behind.connect(&bob).await;
+    let chat = ann.group(&[&bob]).await;
+    // From here on the node has nothing of the chat before it.
+    reader.push("chatCreated").await;
     let mut writer = app.connect(&ann).await;
     set_all(&proxies, Mode::Stall);
     for n in 0..3 {
