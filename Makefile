@@ -38,8 +38,8 @@ fmt: ## Bring the sources into form
 	cargo fmt --all
 
 .PHONY: smoke
-smoke: ## Ten seconds of synthetic load against the running cluster
-	cargo run --release --locked -p loadtest -- run --rooms 5 --members 5 --rate 50 --seconds 10
+smoke: ## Two people, two nodes, one message, against the running cluster
+	cargo run --release --locked -p loadtest -- smoke
 
 # For example: make replay ARGS="LOGS --files 2012-12 --limit 400 --kill-node-every 5s"
 .PHONY: replay
