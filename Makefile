@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 CHAT := target/release/chat-service
-BUILD := cargo build --release --locked -p chat-service --bin chat-service
+BUILD := cargo build --release --locked --workspace --bins
 
 .PHONY: help
 help: ## List the targets
