@@ -211,12 +211,19 @@ impl Life<'_> {
             _ => return Ok(0),
         };
         self.edge.metrics.frames_in.increment(1);
-        if let Ok(envelope) = dispatch::open(&text)
-            && envelope.event == "authenticate"
-        {
+        let envelope = match dispatch::open(&text) {
+            Ok(envelope) => envelope,
+            Err(answer) => {
+                if let Some(answer) = answer {
+                    self.connection.outbox.answer(answer);
+                }
+                return Ok(1);
+            }
+        };
+        if envelope.event == "authenticate" {
             return Box::pin(self.renew(&envelope)).await;
         }
-        match dispatch::take(self.edge, self.connection, &text).await {
+        match dispatch::take(self.edge, self.connection, &envelope).await {
             Taken::Well => Ok(0),
             Taken::Malformed => Ok(1),
         }

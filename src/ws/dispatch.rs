@@ -53,16 +53,11 @@ pub(super) fn open(text: &str) -> Result<Envelope<'_>, Option<Bytes>> {
 }
 
 /// Does what a frame asks for. Answers go to the outbox, now or later.
-pub(super) async fn take(edge: &Edge, connection: &Arc<Connection>, text: &str) -> Taken {
-    let envelope = match open(text) {
-        Ok(envelope) => envelope,
-        Err(answer) => {
-            if let Some(answer) = answer {
-                connection.outbox.answer(answer);
-            }
-            return Taken::Malformed;
-        }
-    };
+pub(super) async fn take(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    envelope: &Envelope<'_>,
+) -> Taken {
     let id = envelope.id.as_deref();
     // The one hot event, which has no await in its way.
     if envelope.event == "sendMessage" {
@@ -72,7 +67,7 @@ pub(super) async fn take(edge: &Edge, connection: &Arc<Connection>, text: &str) 
         };
     }
     // Boxed: the states of rare requests would make every idle connection's task larger.
-    let outcome = Box::pin(rare(edge, connection, &envelope)).await;
+    let outcome = Box::pin(rare(edge, connection, envelope)).await;
     match outcome {
         Ok(()) => Taken::Well,
         Err(error) => refuse(connection, id, &error),
