@@ -221,25 +221,6 @@ pub async fn chat_exists(db: impl PgExecutor<'_>, chat: ChatId) -> Result<bool, 
         .await
 }
 
-/// The role of a present member, as the batch sees it.
-pub async fn role(
-    db: impl PgExecutor<'_>,
-    chat: ChatId,
-    user: UserId,
-) -> Result<Option<Role>, sqlx::Error> {
-    let role: Option<String> = sqlx::query_scalar(
-        "select m.role
-         from chat_members m
-         join chats c on c.id = m.chat_id
-         where m.chat_id = $1 and m.user_id = $2 and m.left_seq is null and c.deleted_at is null",
-    )
-    .bind(chat)
-    .bind(user)
-    .fetch_optional(db)
-    .await?;
-    Ok(role.as_deref().and_then(Role::parse))
-}
-
 /// Whether one of the pair has blocked the other.
 pub async fn is_blocked(db: impl PgExecutor<'_>, pair: Pair) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(

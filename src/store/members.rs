@@ -27,7 +27,11 @@ impl TryFrom<String> for Role {
 }
 
 /// The role of a present member.
-pub async fn role(db: impl PgExecutor<'_>, chat: ChatId, user: UserId) -> Result<Option<Role>> {
+pub async fn role(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    user: UserId,
+) -> Result<Option<Role>, sqlx::Error> {
     let role: Option<String> = sqlx::query_scalar(
         "select m.role
          from chat_members m

@@ -13,7 +13,7 @@ use crate::model::id::{ChatId, MessageId};
 use crate::model::message::{Message, Quote};
 use crate::store::events::EventData;
 use crate::store::sends::{self, Drafts, Stored, verdict};
-use crate::store::{changes, messages};
+use crate::store::{changes, members, messages};
 
 /// A send of a batch, with its place in it.
 #[derive(Clone, Copy)]
@@ -172,7 +172,7 @@ pub(in crate::writer) async fn edit(
     body: &str,
 ) -> Result<Decision, sqlx::Error> {
     let chat = command.chat;
-    let Some(role) = changes::role(&mut *db, chat, command.actor).await? else {
+    let Some(role) = members::role(&mut *db, chat, command.actor).await? else {
         return Ok(Decision::Refused(Refusal::NoChat));
     };
     let Some(subject) = changes::subject(&mut *db, chat, id).await? else {
@@ -211,7 +211,7 @@ pub(in crate::writer) async fn delete(
     id: MessageId,
 ) -> Result<Decision, sqlx::Error> {
     let chat = command.chat;
-    let Some(role) = changes::role(&mut *db, chat, command.actor).await? else {
+    let Some(role) = members::role(&mut *db, chat, command.actor).await? else {
         return Ok(Decision::Refused(Refusal::NoChat));
     };
     let Some(subject) = changes::subject(&mut *db, chat, id).await? else {
@@ -220,7 +220,7 @@ pub(in crate::writer) async fn delete(
     let own = subject.sender_id == command.actor;
     let action = if own { ChatAction::DeleteOwn } else { ChatAction::DeleteOthers };
     // Nobody acts on an equal or higher role; who has left has none.
-    let outranks = own || changes::role(&mut *db, chat, subject.sender_id).await? < Some(role);
+    let outranks = own || members::role(&mut *db, chat, subject.sender_id).await? < Some(role);
     if !role.may(action) || !outranks {
         return Ok(Decision::Refused(Refusal::NotAllowed));
     }
