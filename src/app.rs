@@ -199,6 +199,7 @@ impl Node {
                 accounts,
                 hub: self.hub.clone(),
                 ephemera,
+                health: self.health.clone(),
                 config: Arc::clone(&self.config),
                 metrics: Arc::clone(&self.metrics),
                 open: Arc::default(),

@@ -55,6 +55,12 @@ pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller
         tracing::warn!(%error, "a connection could not be attached");
         return close(&mut socket, Close::Restarting).await;
     }
+    if edge.health.is_draining() {
+        // The drain tells those that were attached when it began; this one may have come too late
+        // for its list. Asked after attaching, so that nobody falls between the two.
+        edge.hub.detach(&connection);
+        return close(&mut socket, Close::Restarting).await;
+    }
     edge.metrics.connections.increment(1);
     edge.metrics.connections_opened.increment(1);
     connection.outbox.answer_first(ready(&edge, &connection));

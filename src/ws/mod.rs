@@ -51,6 +51,7 @@ pub struct Edge {
     pub messages: Messages,
     pub hub: Hub,
     pub ephemera: Ephemera,
+    pub health: Health,
     pub config: Arc<Config>,
     pub metrics: Arc<Metrics>,
     pub open: Arc<OpenSockets>,
@@ -84,12 +85,11 @@ impl Drop for Place {
 /// first frame must bring it.
 pub async fn upgrade(
     State(edge): State<Edge>,
-    State(health): State<Health>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
     check_origin(&headers, &edge.config.node.allowed_origins)?;
-    if health.is_draining() {
+    if edge.health.is_draining() {
         return Err(Error::unavailable("this node"));
     }
     let caller = match token_of(&headers) {
