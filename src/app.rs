@@ -194,7 +194,12 @@ impl Node {
             limits,
             health: self.health.clone(),
             edge: Edge {
-                chats: Chats::new(pool.clone(), log.clone(), self.config.limits.members_per_call),
+                chats: Chats::new(
+                    pool.clone(),
+                    log.clone(),
+                    self.config.limits.members_per_call,
+                    "",
+                ),
                 messages: Messages::new(pool, log, &self.config.limits),
                 accounts,
                 hub: self.hub.clone(),

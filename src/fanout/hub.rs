@@ -16,7 +16,7 @@ use crate::log::entry::Published;
 use crate::log::partition::Partitioner;
 use crate::log::tail::Follower;
 use crate::metrics::Metrics;
-use crate::model::event::{EventKind, Founding};
+use crate::model::event::{EventKind, Founding, Joining};
 use crate::model::id::{ChatId, SessionId, UserId};
 use crate::protocol::close::Close;
 use crate::protocol::push;
@@ -185,22 +185,36 @@ impl Hub {
 
     /// Notes that a chat has events up to `newest`.
     pub(super) fn expect(&self, chat: ChatId, newest: i64) {
-        let next = self.rooms(chat).get_mut(&chat).map(|room| room.expect(newest));
-        self.act(chat, next);
+        self.in_room(chat, |room| room.expect(newest));
     }
 
     /// Places a room that still misses what it missed when `seq` was read.
     pub(super) fn settle(&self, chat: ChatId, missing: Missing, seq: i64) {
-        let next = self
-            .rooms(chat)
-            .get_mut(&chat)
-            .filter(|room| room.missing() == missing)
-            .map(|room| room.settle(seq));
-        self.act(chat, next);
+        self.in_room(chat, |room| {
+            if room.missing() == missing { room.settle(seq) } else { Next::Nothing }
+        });
     }
 
-    fn act(&self, chat: ChatId, next: Option<Next>) {
-        if next == Some(Next::Fill) {
+    /// Does something in a room, if there is one, and then what follows from it; `false` where
+    /// there is none.
+    pub(super) fn in_room(&self, chat: ChatId, work: impl FnOnce(&mut Room) -> Next) -> bool {
+        let mut rooms = self.rooms(chat);
+        let Some(room) = rooms.get_mut(&chat) else { return false };
+        let next = work(room);
+        let arrivals = room.take_arrivals();
+        if room.is_empty() {
+            rooms.remove(&chat);
+        }
+        drop(rooms);
+        self.act(chat, next);
+        for event in arrivals {
+            self.arrive(&event);
+        }
+        true
+    }
+
+    fn act(&self, chat: ChatId, next: Next) {
+        if next == Next::Fill {
             self.inner.to_do().rooms.push_back(chat);
             self.inner.work.notify_one();
         }
@@ -208,7 +222,6 @@ impl Hub {
 
     /// A new chat: its first members' connections enter, each told in its own form.
     fn found(&self, event: &Published) {
-        self.inner.memberships.fetch_add(1, Ordering::AcqRel);
         let Ok(founding) = serde_json::from_slice::<Founding>(&event.detail) else {
             tracing::error!(chat = %event.chat, "a chat's founding cannot be read");
             return;
@@ -225,6 +238,23 @@ impl Hub {
         }
     }
 
+    /// Somebody joined: their connections enter, told with the chat beside it.
+    fn arrive(&self, event: &Published) {
+        let Ok(joining) = serde_json::from_slice::<Joining>(&event.detail) else {
+            tracing::error!(chat = %event.chat, "a joining cannot be read");
+            return;
+        };
+        let user = joining.user;
+        let connections = self.connections_of(user);
+        if connections.is_empty() {
+            return;
+        }
+        let bytes = push::joined(user, event.actor, &joining.seen_at(event.seq));
+        for connection in connections {
+            self.enter_at(event, &connection, &bytes);
+        }
+    }
+
     /// Lets a connection into a room at an event, which it gets as `bytes`. One that is there
     /// already knows the chat from Postgres.
     fn enter_at(&self, event: &Published, connection: &Arc<Connection>, bytes: &bytes::Bytes) {
@@ -238,9 +268,13 @@ impl Hub {
         let next = room.rewind(chat, event.seq);
         if room.enter(chat, connection) {
             connection.outbox.push(event.kind.name(), chat, event.seq, bytes);
+            if room.is_behind(event.seq) {
+                // It is read once more for somebody who came in further back.
+                connection.outbox.skip_to(chat, event.seq);
+            }
         }
         drop(rooms);
-        self.act(chat, Some(next));
+        self.act(chat, next);
     }
 
     pub(super) fn rooms(&self, chat: ChatId) -> MutexGuard<'_, HashMap<ChatId, Room>> {
@@ -255,12 +289,26 @@ impl Hub {
 
 impl Follower for Hub {
     fn event(&self, _partition: u16, event: Published) {
-        if event.kind == EventKind::ChatCreated {
-            self.found(&event);
+        let (chat, kind) = (event.chat, event.kind);
+        if changes_audience(kind) {
+            self.inner.memberships.fetch_add(1, Ordering::AcqRel);
         }
-        let chat = event.chat;
-        let next = self.rooms(chat).get_mut(&chat).map(|room| room.accept(event));
-        self.act(chat, next);
+        match kind {
+            EventKind::ChatCreated => {
+                self.found(&event);
+                self.in_room(chat, |room| room.accept(event));
+            }
+            // Where there is a room, it says when the joining's turn has come.
+            EventKind::MemberJoined => {
+                let joining = event.clone();
+                if !self.in_room(chat, |room| room.accept(event)) {
+                    self.arrive(&joining);
+                }
+            }
+            _ => {
+                self.in_room(chat, |room| room.accept(event));
+            }
+        }
     }
 
     fn missed(&self, partition: u16) {
@@ -274,6 +322,16 @@ impl Inner {
     pub(super) fn to_do(&self) -> MutexGuard<'_, ToDo> {
         lock(&self.to_do)
     }
+}
+
+const fn changes_audience(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::ChatCreated
+            | EventKind::ChatDeleted
+            | EventKind::MemberJoined
+            | EventKind::MemberLeft
+    )
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

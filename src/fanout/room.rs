@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::connection::Connection;
 use super::outbox::Pushed;
 use crate::log::entry::Published;
-use crate::model::id::ChatId;
+use crate::model::event::{EventKind, Leaving};
+use crate::model::id::{ChatId, UserId};
 
 /// Events that may wait for a gap to be filled; further ones are dropped, and filled in turn.
 const WAITING: usize = 4_096;
@@ -17,6 +18,9 @@ pub(super) struct Room {
     pub(super) partition: u16,
     position: Position,
     connections: Vec<Arc<Connection>>,
+    /// Joinings whose event was delivered here. The hub lets those connections in: it alone knows
+    /// them.
+    arrivals: Vec<Published>,
 }
 
 enum Position {
@@ -49,12 +53,13 @@ impl Room {
     /// A room whose place in the log is still to be found out.
     pub(super) fn unplaced(partition: u16) -> Self {
         let position = Position::Filling { from: None, waiting: BTreeMap::new() };
-        Self { partition, position, connections: Vec::new() }
+        Self { partition, position, connections: Vec::new(), arrivals: Vec::new() }
     }
 
     /// A room that stands behind `seq`.
     pub(super) fn at(partition: u16, seq: i64) -> Self {
-        Self { partition, position: Position::At(seq), connections: Vec::new() }
+        let position = Position::At(seq);
+        Self { partition, position, connections: Vec::new(), arrivals: Vec::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -77,6 +82,29 @@ impl Room {
         if let Some(index) = self.connections.iter().position(|known| known.id == connection.id) {
             self.connections.swap_remove(index);
         }
+    }
+
+    /// Lets go whoever is not to stay.
+    pub(super) fn keep(&mut self, chat: ChatId, stays: impl Fn(UserId) -> bool) {
+        self.connections.retain(|connection| {
+            let stays = stays(connection.user);
+            if !stays {
+                connection.leave(chat);
+            }
+            stays
+        });
+    }
+
+    /// Whether events before `seq` are still to be delivered.
+    pub(super) fn is_behind(&self, seq: i64) -> bool {
+        match &self.position {
+            Position::At(at) => *at < seq,
+            Position::Filling { from, .. } => from.is_none_or(|from| from < seq),
+        }
+    }
+
+    pub(super) fn take_arrivals(&mut self) -> Vec<Published> {
+        std::mem::take(&mut self.arrivals)
     }
 
     pub(super) fn missing(&self) -> Missing {
@@ -171,9 +199,24 @@ impl Room {
         self.expect(newest)
     }
 
-    fn deliver(&self, event: &Published) {
+    /// Whoever leaves gets this as the last event; whoever joins gets it from the hub, with the
+    /// chat beside it, and is not here yet.
+    fn deliver(&mut self, event: &Published) {
         if !event.push.is_empty() {
             self.push(event.kind.name(), event.chat, event.seq, &event.push);
+        }
+        match event.kind {
+            EventKind::MemberJoined => self.arrivals.push(event.clone()),
+            EventKind::ChatDeleted => self.keep(event.chat, |_| false),
+            EventKind::MemberLeft => match serde_json::from_slice::<Leaving>(&event.detail) {
+                Ok(gone) => self.keep(event.chat, |user| user != gone.user),
+                Err(error) => {
+                    // Better nobody than somebody who may not.
+                    tracing::error!(%error, chat = %event.chat, "a leaving cannot be read");
+                    self.keep(event.chat, |_| false);
+                }
+            },
+            _ => {}
         }
     }
 
@@ -189,8 +232,7 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::EventKind;
-    use crate::model::id::{SessionId, UserId};
+    use crate::model::id::SessionId;
 
     struct Scene {
         chat: ChatId,
@@ -272,6 +314,33 @@ mod tests {
         let mut scene = Scene::new(Room::unplaced(0));
         assert_eq!(scene.room.rewind(scene.chat, 1), Next::Fill);
         assert_eq!(scene.room.missing(), Missing::Behind(1), "not where Postgres is by now");
+    }
+
+    #[test]
+    fn who_leaves_gets_nothing_behind_their_leaving() {
+        let mut scene = Scene::new(Room::at(0, 1));
+        let other = Arc::new(Connection::new(UserId::new(), SessionId::new(), 10_000));
+        scene.room.enter(scene.chat, &other);
+        let user = scene.reader.user;
+        let detail = serde_json::to_vec(&Leaving { user }).unwrap().into();
+        let left = Published { kind: EventKind::MemberLeft, detail, ..scene.event(2) };
+        // Out of order: what lies behind it waits for it.
+        scene.accept(3);
+        scene.room.fill(&[left]);
+        scene.room.settle(2);
+        assert_eq!(scene.read(), [2]);
+        assert_eq!(read(&other), [2, 3]);
+        assert!(!scene.reader.is_in(scene.chat));
+    }
+
+    #[test]
+    fn a_chat_that_ends_lets_everybody_go() {
+        let mut scene = Scene::new(Room::at(0, 1));
+        let ended = Published { kind: EventKind::ChatDeleted, ..scene.event(2) };
+        scene.room.accept(ended);
+        scene.accept(3);
+        assert_eq!(scene.read(), [2]);
+        assert!(scene.room.is_empty());
     }
 
     #[test]

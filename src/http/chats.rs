@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::page::{Page, PageQuery};
 use crate::accounts::Caller;
-use crate::chats::{Chats, ListPosition, NewGroup};
+use crate::chats::{Chats, GroupPatch, ListPosition, NewGroup};
 use crate::error::Result;
 use crate::model::chat::{Chat, Member};
 use crate::model::id::{ChatId, UserId};
@@ -74,6 +75,58 @@ pub async fn find(
     ApiPath(chat): ApiPath<ChatId>,
 ) -> Result<Json<Chat>> {
     chats.find(caller.user_id, chat).await.map(Json)
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateChat {
+    #[schema(max_length = 128)]
+    title: Option<String>,
+    /// An empty one takes it away.
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+}
+
+#[utoipa::path(
+    patch,
+    path = "/chats/{chatId}",
+    tag = "chats",
+    params(("chatId" = uuid::Uuid, Path)),
+    request_body = UpdateChat,
+    responses(
+        (status = 200, description = "The chat as it is now"),
+        (status = 403, description = "The role does not allow it, or the chat is a direct one"),
+        (status = 404, description = "No such chat"),
+    )
+)]
+pub async fn update(
+    State(chats): State<Chats>,
+    caller: Caller,
+    ApiPath(chat): ApiPath<ChatId>,
+    ApiJson(request): ApiJson<UpdateChat>,
+) -> Result<Json<Chat>> {
+    let UpdateChat { title, description } = request;
+    chats.update(caller.user_id, chat, GroupPatch { title, description }).await.map(Json)
+}
+
+#[utoipa::path(
+    delete,
+    path = "/chats/{chatId}",
+    tag = "chats",
+    params(("chatId" = uuid::Uuid, Path)),
+    responses(
+        (status = 204, description = "Ended, for all"),
+        (status = 403, description = "Only the owner may, and only a group"),
+        (status = 404, description = "No such chat"),
+    )
+)]
+pub async fn delete(
+    State(chats): State<Chats>,
+    caller: Caller,
+    ApiPath(chat): ApiPath<ChatId>,
+) -> Result<StatusCode> {
+    chats.delete(caller.user_id, chat).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub async fn members(

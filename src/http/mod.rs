@@ -8,7 +8,9 @@ pub mod auth;
 pub mod chats;
 pub mod extract;
 pub mod health;
+pub mod invites;
 pub mod limits;
+pub mod members;
 pub mod messages;
 pub mod middleware;
 pub mod page;
@@ -22,7 +24,7 @@ pub use state::AppState;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use tower::ServiceBuilder;
 
 use crate::health::Health;
@@ -48,8 +50,17 @@ pub fn router(state: AppState) -> Router {
         .route("/user/{userId}", get(users::user))
         .route("/chats", get(chats::list).post(chats::create))
         .route("/chats/direct/{userId}", post(chats::open_direct))
-        .route("/chats/{chatId}", get(chats::find))
-        .route("/chats/{chatId}/members", get(chats::members))
+        .route("/chats/{chatId}", get(chats::find).patch(chats::update).delete(chats::delete))
+        .route("/chats/{chatId}/leave", delete(members::leave))
+        .route("/chats/{chatId}/members", get(chats::members).post(members::add))
+        .route(
+            "/chats/{chatId}/members/{userId}",
+            patch(members::change_role).delete(members::remove),
+        )
+        .route("/chats/{chatId}/invites", get(invites::list).post(invites::create))
+        .route("/chats/{chatId}/invites/{code}", delete(invites::revoke))
+        .route("/invites/{code}", get(invites::preview))
+        .route("/invites/{code}/join", post(invites::join))
         .route("/chats/{chatId}/changes", get(chats::changes))
         .route("/chats/{chatId}/messages", get(messages::list).post(messages::send))
         .route(

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::model::chat::Chat;
+use crate::model::chat::{Chat, Role};
 use crate::model::event::{Change, Event, EventKind};
 use crate::model::id::{ChatId, ConnectionId, MessageId, SessionId, UserId};
 use crate::model::message::Message;
@@ -57,19 +57,59 @@ pub fn durable(event: &Event) -> Option<Bytes> {
             },
         )),
         Change::ChatCreated(_) => None,
+        Change::MemberJoined(joining) => {
+            let (user_id, role) = (joining.user, Some(joining.role));
+            Some(frame(
+                name,
+                MemberPush { chat_id, seq, user_id, role, by: event.actor, chat: None },
+            ))
+        }
+        Change::MemberLeft { user } => {
+            let (user_id, by) = (*user, event.actor);
+            Some(frame(name, MemberPush { chat_id, seq, user_id, role: None, by, chat: None }))
+        }
+        Change::MemberRoleChanged { user, role } => {
+            let (user_id, role, by) = (*user, Some(*role), event.actor);
+            Some(frame(name, MemberPush { chat_id, seq, user_id, role, by, chat: None }))
+        }
+        Change::ChatUpdated(chat) | Change::ChatDeleted(chat) => {
+            Some(frame(name, ChatPush { chat_id, seq, chat }))
+        }
     }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MemberPush<'a> {
+    chat_id: ChatId,
+    seq: i64,
+    user_id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    by: UserId,
+    /// For the one who joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chat: Option<&'a Chat>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChatPush<'a, C> {
+    chat_id: ChatId,
+    seq: i64,
+    chat: &'a C,
+}
+
+/// A joining, as the one who joined gets it: with the chat beside it.
+pub fn joined(user_id: UserId, by: UserId, chat: &Chat) -> Bytes {
+    let (chat_id, seq, role) = (chat.shared.id, chat.read_seq, Some(chat.role));
+    let data = MemberPush { chat_id, seq, user_id, role, by, chat: Some(chat) };
+    frame(EventKind::MemberJoined.name(), data)
 }
 
 /// A new chat, as one of its first members sees it.
 pub fn chat_created(chat: &Chat) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct ChatCreated<'a> {
-        chat_id: ChatId,
-        seq: i64,
-        chat: &'a Chat,
-    }
-    let data = ChatCreated { chat_id: chat.shared.id, seq: 1, chat };
+    let data = ChatPush { chat_id: chat.shared.id, seq: 1, chat };
     frame(EventKind::ChatCreated.name(), data)
 }
 

@@ -13,6 +13,8 @@ use crate::model::id::{ChatId, CommandId, MessageId, UserId};
 #[derive(FromRow)]
 pub struct Earlier {
     pub seq: i64,
+    /// Where it did several things: the seq of the last one.
+    pub last_seq: i64,
     pub actor_id: UserId,
     pub kind: String,
 }
@@ -23,7 +25,7 @@ pub async fn earlier(
     command: CommandId,
 ) -> Result<Option<Earlier>, sqlx::Error> {
     sqlx::query_as(
-        "select seq, actor_id, kind
+        "select seq, coalesce((data->>'lastSeq')::int8, seq) as last_seq, actor_id, kind
          from chat_events
          where chat_id = $1 and command_id = $2",
     )
@@ -211,6 +213,43 @@ pub async fn add_chat(db: &mut PgConnection, new: NewChat<'_>) -> Result<i64, sq
     .bind(roles)
     .fetch_one(db)
     .await
+}
+
+/// What of a chat is to change; the rest stays.
+pub struct ChatPatch<'a> {
+    pub title: Option<&'a str>,
+    /// An empty one takes it away.
+    pub description: Option<&'a str>,
+}
+
+/// Changes a chat, by event `seq`.
+pub async fn update_chat(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    patch: ChatPatch<'_>,
+    seq: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update chats
+         set title = coalesce($2, title),
+             description = case when $3 is null then description else nullif($3, '') end,
+             changed_seq = $4,
+             updated_at = date_trunc('milliseconds', now())
+         where id = $1",
+    )
+    .bind(chat)
+    .bind(patch.title)
+    .bind(patch.description)
+    .bind(seq)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Ends a chat: nobody is in it any more. Its rows stay.
+pub async fn end_chat(db: impl PgExecutor<'_>, chat: ChatId) -> Result<(), sqlx::Error> {
+    sqlx::query("update chats set deleted_at = now() where id = $1").bind(chat).execute(db).await?;
+    Ok(())
 }
 
 /// Whether a chat exists already.

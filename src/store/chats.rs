@@ -140,18 +140,21 @@ pub async fn last_seqs(db: impl PgExecutor<'_>, chats: &[ChatId]) -> Result<Vec<
 
 /// What a chat is to everybody.
 #[derive(FromRow)]
-pub struct FoundingRow {
+pub struct SharedRow {
     #[sqlx(try_from = "String")]
     pub kind: ChatKind,
     pub title: Option<String>,
     pub description: Option<String>,
-    pub created_by: UserId,
+    pub member_count: i32,
+    pub last_seq: i64,
     pub created_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
 }
 
-pub async fn founding(db: impl PgExecutor<'_>, chat: ChatId) -> Result<FoundingRow> {
+/// Also of a chat that has ended.
+pub async fn shared(db: impl PgExecutor<'_>, chat: ChatId) -> Result<SharedRow> {
     let row = sqlx::query_as(
-        "select kind, title, description, created_by, created_at
+        "select kind, title, description, member_count, last_seq, created_at, updated_at
          from chats
          where id = $1",
     )

@@ -1,5 +1,7 @@
 //! Table `chat_members`: who is in a chat, and what a user is in.
 
+use std::collections::HashSet;
+
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{FromRow, PgExecutor};
 
@@ -84,6 +86,45 @@ pub async fn in_partition(
     .fetch_all(db)
     .await?;
     Ok(found)
+}
+
+/// Those of `users` who are present members, the first to join first.
+pub async fn some(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    users: &[UserId],
+) -> Result<Vec<MemberRow>> {
+    let rows = sqlx::query_as(
+        "select user_id, role, joined_at, changed_seq, left_seq
+         from chat_members
+         where chat_id = $1 and user_id = any($2) and left_seq is null
+         order by joined_at, user_id",
+    )
+    .bind(chat)
+    .bind(users)
+    .fetch_all(db)
+    .await?;
+    Ok(rows)
+}
+
+/// Of these users, who is in a chat that has not ended.
+pub async fn present(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    users: &[UserId],
+) -> Result<HashSet<UserId>> {
+    let found: Vec<UserId> = sqlx::query_scalar(
+        "select m.user_id
+         from chat_members m
+         join chats c on c.id = m.chat_id
+         where m.chat_id = $1 and m.user_id = any($2) and m.left_seq is null
+           and c.deleted_at is null",
+    )
+    .bind(chat)
+    .bind(users)
+    .fetch_all(db)
+    .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Present members, the first to join first, behind `after`.

@@ -1,14 +1,14 @@
-//! Making chats.
+//! Making, changing and ending chats.
 
 use sqlx::PgConnection;
 
-use super::Decision;
+use super::{Decision, members};
 use crate::log::command::{Action, Command};
 use crate::log::entry::Refusal;
-use crate::model::chat::{ChatKind, Pair, Role};
+use crate::model::chat::{ChatAction, ChatKind, Pair, Role};
 use crate::model::event::{Change, Event, EventKind};
 use crate::model::id::UserId;
-use crate::store::changes::{self, NewChat};
+use crate::store::changes::{self, ChatPatch, NewChat};
 use crate::store::events::{self, EventData};
 
 pub(in crate::writer) async fn create(
@@ -68,7 +68,7 @@ async fn add(
     if changes::chat_exists(&mut *db, chat).await? {
         // Both of a pair opened their chat at once: the second finds the first one's.
         return Ok(if new.kind == ChatKind::Direct {
-            Decision::again(1)
+            Decision::again(1..=1)
         } else {
             Decision::Refused(Refusal::OtherContent)
         });
@@ -81,5 +81,37 @@ async fn add(
     let founding =
         events::founding(db, chat).await.map_err(|error| sqlx::Error::Decode(error.into()))?;
     let change = Change::ChatCreated(Box::new(founding));
-    Ok(Decision::done(Event { chat, seq, actor: command.actor, change }))
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
+}
+
+pub(in crate::writer) async fn update(
+    db: &mut PgConnection,
+    command: &Command,
+    title: Option<&str>,
+    description: Option<&str>,
+) -> Result<Decision, sqlx::Error> {
+    if let Err(refusal) = members::seat_for(db, command, ChatAction::EditChat).await? {
+        return Ok(Decision::Refused(refusal));
+    }
+    let (chat, kind) = (command.chat, EventKind::ChatUpdated);
+    let data = EventData::default();
+    let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
+    changes::update_chat(&mut *db, chat, ChatPatch { title, description }, seq).await?;
+    let change = Change::ChatUpdated(Box::new(members::shared(db, command).await?));
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
+}
+
+pub(in crate::writer) async fn delete(
+    db: &mut PgConnection,
+    command: &Command,
+) -> Result<Decision, sqlx::Error> {
+    if let Err(refusal) = members::seat_for(db, command, ChatAction::DeleteChat).await? {
+        return Ok(Decision::Refused(refusal));
+    }
+    let (chat, kind) = (command.chat, EventKind::ChatDeleted);
+    let data = EventData::default();
+    let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
+    changes::end_chat(&mut *db, chat).await?;
+    let change = Change::ChatDeleted(Box::new(members::shared(db, command).await?));
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
 }
