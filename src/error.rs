@@ -22,7 +22,9 @@ pub enum Error {
     Unauthenticated(&'static str),
     #[error("{0}")]
     Forbidden(&'static str),
-    #[error("one of the two has blocked the other")]
+    /// Closed by a block or by a privacy setting: the two have one answer, so that nobody learns
+    /// from it that they are blocked.
+    #[error("this is not possible with this person")]
     Blocked,
     /// Also for what the caller may not know exists.
     #[error("{0} not found")]

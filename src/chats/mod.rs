@@ -48,7 +48,8 @@ impl Chats {
     /// Makes a group; the caller owns it.
     ///
     /// # Errors
-    /// `Invalid` with all that is wrong; `NotFound` where a member does not exist.
+    /// `Invalid` with all that is wrong; `NotFound` where a member does not exist; `Blocked` where
+    /// one of them is in a block with the caller, or does not want to be added by them.
     pub async fn create_group(&self, owner: UserId, group: NewGroup) -> Result<Chat> {
         self.check_group(&group)?;
         let mut members = group.members;
@@ -85,7 +86,8 @@ impl Chats {
     /// was made now.
     ///
     /// # Errors
-    /// `NotFound` where there is no such person, `Blocked` where one has blocked the other.
+    /// `NotFound` where there is no such person; `Blocked` where one has blocked the other, or the
+    /// peer's privacy does not let the caller.
     pub async fn open_direct(&self, caller: UserId, peer: UserId) -> Result<(Chat, bool)> {
         let pair = Pair::of(caller, peer)
             .ok_or_else(|| Error::invalid("userId", "somebody other than yourself"))?;

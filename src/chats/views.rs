@@ -11,7 +11,7 @@ use crate::model::message::Message;
 use crate::model::user::User;
 use crate::store::chats::ChatRow;
 use crate::store::members::MemberRow;
-use crate::store::{messages, users};
+use crate::store::{messages, users, visibility};
 
 pub(super) async fn one(db: &mut PgConnection, caller: UserId, row: ChatRow) -> Result<Chat> {
     let all = all(db, caller, vec![row]).await?;
@@ -24,7 +24,7 @@ pub(super) async fn all(
     caller: UserId,
     rows: Vec<ChatRow>,
 ) -> Result<Vec<Chat>> {
-    let mut last = last_messages(&mut *db, &rows).await?;
+    let mut last = last_messages(&mut *db, caller, &rows).await?;
     let peers: Vec<UserId> = rows.iter().filter_map(|row| row.peer_of(caller)).collect();
     let peers = people(db, &peers).await?;
     let views = rows.into_iter().map(|row| {
@@ -37,6 +37,7 @@ pub(super) async fn all(
 
 async fn last_messages(
     db: &mut PgConnection,
+    caller: UserId,
     rows: &[ChatRow],
 ) -> Result<HashMap<ChatId, Message>> {
     let places: Vec<(ChatId, i64)> =
@@ -44,7 +45,8 @@ async fn last_messages(
     if places.is_empty() {
         return Ok(HashMap::new());
     }
-    let messages = messages::at(db, &places).await?;
+    let mut messages = messages::at(&mut *db, &places).await?;
+    visibility::screen(db, caller, &mut messages).await?;
     Ok(messages.into_iter().map(|message| (message.chat_id, message)).collect())
 }
 

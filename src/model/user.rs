@@ -36,6 +36,17 @@ pub struct Me {
     pub privacy: Privacy,
 }
 
+/// News of a person, for all nodes: said once it is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PersonChanged {
+    /// Their profile; for their own sockets and those of these users.
+    Profile { user: Box<User>, to: Vec<UserId> },
+    /// Whom they block, or their privacy: whoever may see or hear whom is to be asked anew for each
+    /// of these users.
+    Visibility { users: Vec<UserId> },
+}
+
 /// What an account may do beyond its own affairs; roles within a chat are another thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "lowercase")]

@@ -72,8 +72,9 @@ pub struct Subject {
     pub body: Option<String>,
     pub version: i32,
     pub changed_seq: i64,
-    /// In a direct chat, whether one has blocked the other.
-    pub blocked: bool,
+    /// In a direct chat, whether it is closed to the sender: by a block, either way, or because the
+    /// other one takes no direct messages.
+    pub closed: bool,
 }
 
 pub async fn subject(
@@ -83,11 +84,16 @@ pub async fn subject(
 ) -> Result<Option<Subject>, sqlx::Error> {
     sqlx::query_as(
         "select m.seq, m.sender_id, m.body, m.version, m.changed_seq,
-                c.kind = 'direct' and exists (
+                c.kind = 'direct' and (exists (
                     select from user_blocks b
                     where (b.blocker_id = c.direct_low and b.blocked_id = c.direct_high)
                        or (b.blocker_id = c.direct_high and b.blocked_id = c.direct_low)
-                ) as blocked
+                ) or exists (
+                    select from users u
+                    where u.id = case when c.direct_low = m.sender_id
+                                      then c.direct_high else c.direct_low end
+                      and u.privacy_direct_messages = 'nobody'
+                )) as closed
          from messages m
          join chats c on c.id = m.chat_id
          where m.chat_id = $1 and m.id = $2",
@@ -219,19 +225,4 @@ pub async fn chat_exists(db: impl PgExecutor<'_>, chat: ChatId) -> Result<bool, 
         .bind(chat)
         .fetch_one(db)
         .await
-}
-
-/// Whether one of the pair has blocked the other.
-pub async fn is_blocked(db: impl PgExecutor<'_>, pair: Pair) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "select exists (
-             select from user_blocks
-             where (blocker_id = $1 and blocked_id = $2)
-                or (blocker_id = $2 and blocked_id = $1)
-         )",
-    )
-    .bind(pair.low)
-    .bind(pair.high)
-    .fetch_one(db)
-    .await
 }

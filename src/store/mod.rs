@@ -5,6 +5,7 @@
 //! (`now()`): it is the one clock that all nodes share.
 
 pub mod audit;
+pub mod blocks;
 pub mod changes;
 pub mod chats;
 pub mod events;
@@ -15,6 +16,7 @@ pub mod refresh_tokens;
 pub mod sends;
 pub mod sessions;
 pub mod users;
+pub mod visibility;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -10,6 +10,7 @@ use crate::model::event::{Change, Event, EventKind};
 use crate::model::id::UserId;
 use crate::store::changes::{self, NewChat};
 use crate::store::events::{self, EventData};
+use crate::store::visibility;
 
 pub(in crate::writer) async fn create(
     db: &mut PgConnection,
@@ -24,6 +25,10 @@ pub(in crate::writer) async fn create(
                 others.map(|user| (*user, Role::Member)).chain([(owner, Role::Owner)]).collect();
             members.sort_unstable();
             members.dedup_by_key(|(user, _)| *user);
+            let users: Vec<UserId> = members.iter().map(|(user, _)| *user).collect();
+            if !visibility::may_add(&mut *db, owner, &users).await? {
+                return Ok(Decision::Refused(Refusal::Blocked));
+            }
             let new = NewChat {
                 id: command.chat,
                 kind: ChatKind::Group,
@@ -40,7 +45,12 @@ pub(in crate::writer) async fn create(
             let Some(pair) = Pair::of(owner, *peer) else {
                 return Ok(Decision::Refused(Refusal::NoUser));
             };
-            if changes::is_blocked(&mut *db, pair).await? {
+            // Both of a pair opened their chat at once: the second finds the first one's.
+            if changes::chat_exists(&mut *db, command.chat).await? {
+                return Ok(Decision::again(1));
+            }
+            // One answer for a block and for privacy, found in one statement: nobody can tell which.
+            if !visibility::may_open_direct(&mut *db, owner, *peer).await? {
                 return Ok(Decision::Refused(Refusal::Blocked));
             }
             let new = NewChat {
@@ -66,12 +76,7 @@ async fn add(
 ) -> Result<Decision, sqlx::Error> {
     let chat = command.chat;
     if changes::chat_exists(&mut *db, chat).await? {
-        // Both of a pair opened their chat at once: the second finds the first one's.
-        return Ok(if new.kind == ChatKind::Direct {
-            Decision::again(1)
-        } else {
-            Decision::Refused(Refusal::OtherContent)
-        });
+        return Ok(Decision::Refused(Refusal::OtherContent));
     }
     // Edges checked that the people exist; who vanished since is simply not in.
     changes::add_chat(&mut *db, new).await?;

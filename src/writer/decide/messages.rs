@@ -129,6 +129,7 @@ fn stored(send: Send<'_>, row: &Stored) -> Decision {
         edited_at: None,
         deleted_at: None,
         created_at,
+        hidden: false,
     };
     let change = Change::MessageCreated(Box::new(message));
     let event = Event { chat: command.chat, seq: row.seq, actor: command.actor, change };
@@ -181,7 +182,7 @@ pub(in crate::writer) async fn edit(
     if subject.sender_id != command.actor || !role.may(ChatAction::EditOwn) {
         return Ok(Decision::Refused(Refusal::NotAllowed));
     }
-    if subject.blocked {
+    if subject.closed {
         return Ok(Decision::Refused(Refusal::Blocked));
     }
     let Some(former) = subject.body else {
