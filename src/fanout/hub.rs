@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
+use super::blocks::Changed;
 use super::connection::Connection;
 use super::room::{Missing, Next, Room};
 use crate::error::Result;
@@ -16,6 +17,7 @@ use crate::log::entry::Published;
 use crate::log::partition::Partitioner;
 use crate::log::tail::Follower;
 use crate::metrics::Metrics;
+use crate::model::chat::{ChatKind, Pair};
 use crate::model::event::{EventKind, Founding};
 use crate::model::id::{ChatId, SessionId, UserId};
 use crate::protocol::close::Close;
@@ -41,6 +43,10 @@ pub(super) struct Inner {
     memberships: AtomicU64,
     pub(super) to_do: Mutex<ToDo>,
     pub(super) work: Notify,
+    pub(super) changed: Mutex<Changed>,
+    pub(super) change: Notify,
+    /// Counts changes of anybody's blocks or privacy.
+    pub(super) changes: AtomicU64,
 }
 
 /// What catching up has to do. Bounded by the rooms and partitions of the node.
@@ -61,6 +67,9 @@ impl Hub {
             memberships: AtomicU64::new(0),
             to_do: Mutex::default(),
             work: Notify::new(),
+            changed: Mutex::default(),
+            change: Notify::new(),
+            changes: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -72,7 +81,10 @@ impl Hub {
     /// new room, and one that came before is in Postgres when the room's place is read.
     pub async fn attach(&self, connection: &Arc<Connection>) -> Result<()> {
         self.users().entry(connection.user).or_default().push(Arc::clone(connection));
-        let attached = self.enter_all(connection).await;
+        let attached = match self.load_blocks(connection).await {
+            Ok(()) => self.enter_all(connection).await,
+            Err(error) => Err(error),
+        };
         match attached {
             Ok(()) => connection.attached(),
             Err(_) => self.detach(connection),
@@ -87,9 +99,10 @@ impl Hub {
         for standing in &standings {
             let chat = standing.chat_id;
             let mut rooms = self.rooms(chat);
+            let partition = self.inner.partitioner.of(chat);
             let room = rooms
                 .entry(chat)
-                .or_insert_with(|| Room::unplaced(self.inner.partitioner.of(chat)));
+                .or_insert_with(|| Room::unplaced(partition).between(standing.pair()));
             room.enter(chat, connection);
             // Also where another connection made the room just now: what that one reads as the
             // room's place may be further on than what this one syncs to, so this one must not be
@@ -160,12 +173,24 @@ impl Hub {
         }
     }
 
-    /// Hands something ephemeral to whoever has opened the chat, but for its author.
+    /// Hands something ephemeral to these users' connections.
+    pub fn tell(&self, users: &[UserId], name: &str, bytes: &bytes::Bytes) {
+        for connection in users.iter().flat_map(|user| self.connections_of(*user)) {
+            if !connection.outbox.push_ephemeral(name, bytes.clone()) {
+                self.inner.metrics.ephemera_dropped.increment(1);
+            }
+        }
+    }
+
+    /// Hands something ephemeral to whoever has opened the chat, but for its author and those who
+    /// block the author.
     pub fn ephemeral(&self, chat: ChatId, author: UserId, name: &str, bytes: &bytes::Bytes) {
         let rooms = self.rooms(chat);
         let Some(room) = rooms.get(&chat) else { return };
         for connection in room.connections() {
-            let wanted = connection.user != author && connection.has_opened(chat);
+            let wanted = connection.user != author
+                && connection.has_opened(chat)
+                && !connection.blocks().is_some_and(|blocks| blocks.contains(&author));
             if wanted && !connection.outbox.push_ephemeral(name, bytes.clone()) {
                 self.inner.metrics.ephemera_dropped.increment(1);
             }
@@ -213,6 +238,12 @@ impl Hub {
             tracing::error!(chat = %event.chat, "a chat's founding cannot be read");
             return;
         };
+        let pair = match founding.seats.as_slice() {
+            [one, other] if founding.chat.kind == ChatKind::Direct => {
+                Pair::of(one.user, other.user)
+            }
+            _ => None,
+        };
         for seat in &founding.seats {
             let connections = self.connections_of(seat.user);
             if connections.is_empty() {
@@ -220,18 +251,25 @@ impl Hub {
             }
             let bytes = push::chat_created(&founding.seen_by(seat));
             for connection in connections {
-                self.enter_at(event, &connection, &bytes);
+                self.enter_at(event, pair, &connection, &bytes);
             }
         }
     }
 
     /// Lets a connection into a room at an event, which it gets as `bytes`. One that is there
     /// already knows the chat from Postgres.
-    fn enter_at(&self, event: &Published, connection: &Arc<Connection>, bytes: &bytes::Bytes) {
+    fn enter_at(
+        &self,
+        event: &Published,
+        pair: Option<Pair>,
+        connection: &Arc<Connection>,
+        bytes: &bytes::Bytes,
+    ) {
         let chat = event.chat;
         let mut rooms = self.rooms(chat);
         let partition = self.inner.partitioner.of(chat);
-        let room = rooms.entry(chat).or_insert_with(|| Room::at(partition, event.seq));
+        let room =
+            rooms.entry(chat).or_insert_with(|| Room::at(partition, event.seq).between(pair));
         if connection.is_in(chat) {
             return;
         }
@@ -276,6 +314,6 @@ impl Inner {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("nothing panics while the lock is held")
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::connection::Connection;
 use super::outbox::Pushed;
+use super::screen::Screen;
 use crate::log::entry::Published;
+use crate::model::chat::Pair;
 use crate::model::id::ChatId;
 
 /// Events that may wait for a gap to be filled; further ones are dropped, and filled in turn.
@@ -17,6 +19,11 @@ pub(super) struct Room {
     pub(super) partition: u16,
     position: Position,
     connections: Vec<Arc<Connection>>,
+    /// Who talks here, where it is a direct chat.
+    pub(super) pair: Option<Pair>,
+    /// Whether anybody here blocks anybody: only then does an event have more than one form. Never
+    /// in a direct chat, where a block lets nothing new come and hides nothing that came.
+    is_screened: bool,
 }
 
 enum Position {
@@ -49,12 +56,17 @@ impl Room {
     /// A room whose place in the log is still to be found out.
     pub(super) fn unplaced(partition: u16) -> Self {
         let position = Position::Filling { from: None, waiting: BTreeMap::new() };
-        Self { partition, position, connections: Vec::new() }
+        Self { partition, position, connections: Vec::new(), pair: None, is_screened: false }
     }
 
     /// A room that stands behind `seq`.
     pub(super) fn at(partition: u16, seq: i64) -> Self {
-        Self { partition, position: Position::At(seq), connections: Vec::new() }
+        Self { position: Position::At(seq), ..Self::unplaced(partition) }
+    }
+
+    /// The same, of a direct chat where these two talk.
+    pub(super) fn between(self, pair: Option<Pair>) -> Self {
+        Self { pair, ..self }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,6 +81,8 @@ impl Room {
         let entered = connection.enter(chat);
         if entered {
             self.connections.push(Arc::clone(connection));
+            // Behind entering: whoever changes the blocks asks for the rooms afterwards.
+            self.is_screened |= self.pair.is_none() && connection.blocks().is_some();
         }
         entered
     }
@@ -76,7 +90,16 @@ impl Room {
     pub(super) fn leave(&mut self, connection: &Connection) {
         if let Some(index) = self.connections.iter().position(|known| known.id == connection.id) {
             self.connections.swap_remove(index);
+            if self.is_screened {
+                self.look_for_blocks();
+            }
         }
+    }
+
+    /// Sees anew whether anybody here blocks anybody.
+    pub(super) fn look_for_blocks(&mut self) {
+        let mut readers = self.connections.iter();
+        self.is_screened = self.pair.is_none() && readers.any(|one| one.blocks().is_some());
     }
 
     pub(super) fn missing(&self) -> Missing {
@@ -172,17 +195,31 @@ impl Room {
     }
 
     fn deliver(&self, event: &Published) {
-        if !event.push.is_empty() {
-            self.push(event.kind.name(), event.chat, event.seq, &event.push);
+        if event.push.is_empty() {
+            return;
         }
-    }
-
-    fn push(&self, name: &str, chat: ChatId, seq: i64, bytes: &Bytes) {
-        for connection in &self.connections {
-            if connection.outbox.push(name, chat, seq, bytes) == Pushed::TooSlow {
-                tracing::debug!(connection = %connection.id, "too slow a reader");
+        if self.is_screened {
+            let screen = Screen::of(event);
+            for connection in &self.connections {
+                let seen = match connection.blocks() {
+                    Some(blocks) => screen.seen_by(&blocks),
+                    None => Some(&event.push),
+                };
+                if let Some(bytes) = seen {
+                    push(connection, event, bytes);
+                }
+            }
+        } else {
+            for connection in &self.connections {
+                push(connection, event, &event.push);
             }
         }
+    }
+}
+
+fn push(connection: &Connection, event: &Published, bytes: &Bytes) {
+    if connection.outbox.push(event.kind.name(), event.chat, event.seq, bytes) == Pushed::TooSlow {
+        tracing::debug!(connection = %connection.id, "too slow a reader");
     }
 }
 

@@ -9,6 +9,7 @@ use crate::model::id::{ChatId, ConnectionId, MessageId, SessionId, UserId};
 use crate::model::message::Message;
 use crate::model::session::EndReason;
 use crate::model::time::Timestamp;
+use crate::model::user::User;
 
 /// A push as a frame.
 pub fn frame(event: &str, data: impl Serialize) -> Bytes {
@@ -38,13 +39,18 @@ struct MessageDeleted {
     by: UserId,
 }
 
+/// The frame of an event that brings a message.
+pub fn message(kind: EventKind, chat_id: ChatId, seq: i64, message: &Message) -> Bytes {
+    frame(kind.name(), MessagePush { chat_id, seq, message })
+}
+
 /// The frame of a durable event that all readers get alike; `None` where each gets its own.
 pub fn durable(event: &Event) -> Option<Bytes> {
     let (chat_id, seq) = (event.chat, event.seq);
     let name = event.change.kind().name();
     match &event.change {
         Change::MessageCreated(message) | Change::MessageEdited(message) => {
-            Some(frame(name, MessagePush { chat_id, seq, message }))
+            Some(self::message(event.change.kind(), chat_id, seq, message))
         }
         Change::MessageDeleted { message_id, message_seq } => Some(frame(
             name,
@@ -89,6 +95,12 @@ pub struct Typing {
     pub chat_id: ChatId,
     pub user_id: UserId,
     pub typing: bool,
+}
+
+/// Never with `online` or `lastSeenAt`: it goes to all alike, and those are not for all.
+#[derive(Serialize)]
+pub struct UserUpdated<'a> {
+    pub user: &'a User,
 }
 
 #[derive(Serialize)]

@@ -4,7 +4,7 @@ use sqlx::types::time::OffsetDateTime;
 use sqlx::{FromRow, PgExecutor};
 
 use crate::error::Result;
-use crate::model::chat::Role;
+use crate::model::chat::{Pair, Role};
 use crate::model::id::{ChatId, UserId};
 
 /// A member's row, without the person.
@@ -50,12 +50,21 @@ pub async fn role(
 pub struct Standing {
     pub chat_id: ChatId,
     pub last_seq: i64,
+    pub direct_low: Option<UserId>,
+    pub direct_high: Option<UserId>,
+}
+
+impl Standing {
+    /// Who talks there, where it is a direct chat.
+    pub fn pair(&self) -> Option<Pair> {
+        Pair::of(self.direct_low?, self.direct_high?)
+    }
 }
 
 /// All chats that a user is in.
 pub async fn chats_of(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Standing>> {
     let chats = sqlx::query_as(
-        "select c.id as chat_id, c.last_seq
+        "select c.id as chat_id, c.last_seq, c.direct_low, c.direct_high
          from chat_members m
          join chats c on c.id = m.chat_id
          where m.user_id = $1 and m.left_seq is null and c.deleted_at is null",

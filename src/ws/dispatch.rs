@@ -213,7 +213,10 @@ async fn typing(
     if !connection.is_in(chat_id) {
         return Err(Error::NotFound("chat"));
     }
-    edge.ephemera.typing(chat_id, connection.user, typing).await;
+    // Answered all the same: nobody is to learn from it who blocks whom.
+    if edge.hub.may_be_heard(connection, chat_id) {
+        edge.ephemera.typing(chat_id, connection.user, typing).await;
+    }
     answer(connection, id, Nothing {});
     Ok(())
 }
