@@ -29,6 +29,7 @@ use crate::log::shard::Shards;
 use crate::log::tail;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
+use crate::model::id::UserId;
 use crate::shutdown::Tasks;
 use crate::store::{self, Pool, partitions};
 use crate::writer::lease::Leases;
@@ -185,6 +186,15 @@ impl Node {
             announce_ended(accounts.clone(), ephemera.clone(), rest.clone())
         });
 
+        self.edge.spawn("changed people", {
+            announce_changed(accounts.clone(), ephemera.clone(), rest.clone())
+        });
+        // Whatever else depends on who may see whom hangs on here.
+        let on_change = |users: &[UserId]| {
+            tracing::debug!(users = users.len(), "blocks or privacy changed");
+        };
+        self.edge.spawn("blocks", self.hub.clone().keep_blocks(on_change, rest.clone()));
+
         let limits = Limits::new(&self.config);
         self.edge.spawn("sweep limits", until(rest.clone(), limits.clone().sweep()));
         let health = self.health.clone();
@@ -321,6 +331,25 @@ async fn announce_ended(accounts: Accounts, ephemera: Ephemera, stop: Cancellati
             // Sockets of those look at their sessions by themselves with the heartbeat.
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "ended sessions were not announced");
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Makes changed people known to all nodes.
+async fn announce_changed(accounts: Accounts, ephemera: Ephemera, stop: CancellationToken) {
+    let mut changed = accounts.on_person_changed();
+    loop {
+        let news = tokio::select! {
+            news = changed.recv() => news,
+            () = stop.cancelled() => return,
+        };
+        match news {
+            Ok(news) => ephemera.person_changed(news).await,
+            // Every node looks for changed blocks by itself; a profile is read again in time.
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "changed people were not announced");
             }
             Err(RecvError::Closed) => return,
         }

@@ -1,4 +1,5 @@
-//! People and their sessions: signing up, in and out, tokens, and who is asking.
+//! People and their sessions: signing up, in and out, tokens, who is asking; profiles, privacy,
+//! blocks, and finding each other.
 //!
 //! One file a use case, each an `impl Accounts`. Records go straight to Postgres: no chat is
 //! involved, so the log is not either.
@@ -12,9 +13,11 @@
 //! Without Postgres nobody signs in. Who was known to be signed in within the last half minute
 //! stays so for the rest of it; then all are refused until Postgres is back.
 
+mod blocks;
 mod passwords;
 mod profile;
 mod refresh;
+mod search;
 mod session_check;
 mod sessions;
 mod signin;
@@ -36,7 +39,7 @@ use crate::error::{Error, Result};
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Device, EndReason, Session, SessionEnded};
 use crate::model::time::Timestamp;
-use crate::model::user::Me;
+use crate::model::user::{Me, PersonChanged};
 use crate::store::{self, Pool};
 
 use passwords::Passwords;
@@ -44,13 +47,19 @@ use refresh::RefreshKey;
 use session_check::SessionCheck;
 use tokens::AccessKey;
 
+pub use profile::EditProfile;
 pub use refresh::Refresh;
+pub use search::Place;
 pub use signin::SignIn;
 pub use signup::SignUp;
 
 /// Ends that may wait for a slow listener. One that falls further behind is told so (`Lagged`) and
 /// then has to ask for each of its sessions; access tokens are refused in time in any case.
 const ENDED_CAPACITY: usize = 4_096;
+
+/// News of people that may wait likewise. What is lost of it is found in Postgres, within a second
+/// where it concerns who may see whom.
+const CHANGED_CAPACITY: usize = 256;
 
 /// A handle; clones are cheap and mean the same.
 #[derive(Clone)]
@@ -66,6 +75,7 @@ struct Inner {
     refresh_key: RefreshKey,
     session_check: SessionCheck,
     ended: broadcast::Sender<SessionEnded>,
+    changed: broadcast::Sender<PersonChanged>,
 }
 
 /// How long things live.
@@ -115,6 +125,7 @@ pub struct AuthResult {
 impl Accounts {
     pub fn new(pool: Pool, settings: &config::Auth) -> Self {
         let (ended, _) = broadcast::channel(ENDED_CAPACITY);
+        let (changed, _) = broadcast::channel(CHANGED_CAPACITY);
         let lives = Lives {
             access: settings.access_life,
             refresh_idle: settings.refresh_idle,
@@ -128,6 +139,7 @@ impl Accounts {
             refresh_key: RefreshKey::new(&settings.jwt_secret),
             session_check: SessionCheck::default(),
             ended,
+            changed,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -158,6 +170,17 @@ impl Accounts {
     /// nodes bring about comes by way of [`Self::forget_session`].
     pub fn on_session_ended(&self) -> broadcast::Receiver<SessionEnded> {
         self.inner.ended.subscribe()
+    }
+
+    /// Every change of a person that this node brings about, after it was committed.
+    pub fn on_person_changed(&self) -> broadcast::Receiver<PersonChanged> {
+        self.inner.changed.subscribe()
+    }
+
+    /// Makes a change of a person known, once it is committed.
+    fn tell(&self, changed: PersonChanged) {
+        // Without a listener there is nobody to tell.
+        let _ = self.inner.changed.send(changed);
     }
 
     /// Drops what is remembered of a session, so that its next use asks Postgres. To be called when

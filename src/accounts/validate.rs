@@ -61,6 +61,11 @@ pub(super) fn display_name(problems: &mut Problems, path: &str, name: &str) {
     problems.require(!name.trim().is_empty(), path, "not empty");
 }
 
+/// May be empty, and have several lines.
+pub(super) fn bio(problems: &mut Problems, path: &str, bio: &str) {
+    text(problems, path, &bio.replace('\n', " "), 500);
+}
+
 pub(super) fn device(problems: &mut Problems, device: &Device) {
     let fields = [("device.id", &device.id, 128), ("device.name", &device.name, 128)];
     let platform = ("device.platform", &device.platform, 64);

@@ -5,6 +5,7 @@
 
 pub mod app_token;
 pub mod auth;
+pub mod blocks;
 pub mod chats;
 pub mod extract;
 pub mod health;
@@ -44,7 +45,10 @@ pub fn router(state: AppState) -> Router {
         .route("/auth/sessions", get(auth::sessions))
         .route("/auth/sessions/{sessionId}", delete(auth::end_session))
         .route("/auth/refresh-tokens", get(auth::refresh_tokens))
-        .route("/user/profile", get(users::profile))
+        .route("/user/profile", get(users::profile).patch(users::edit_profile))
+        .route("/user/search", get(users::search))
+        .route("/user/blocks", get(blocks::list))
+        .route("/user/block/{userId}", post(blocks::block).delete(blocks::unblock))
         .route("/user/{userId}", get(users::user))
         .route("/chats", get(chats::list).post(chats::create))
         .route("/chats/direct/{userId}", post(chats::open_direct))

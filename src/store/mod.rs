@@ -15,6 +15,7 @@ pub mod partitions;
 pub mod refresh_tokens;
 pub mod sends;
 pub mod sessions;
+pub mod user_search;
 pub mod users;
 pub mod visibility;
 

@@ -1,5 +1,7 @@
 //! Table `users`.
 
+use std::collections::HashMap;
+
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{FromRow, PgExecutor};
 
@@ -124,6 +126,59 @@ pub async fn by_ids(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| Me::from(row).user).collect())
+}
+
+/// The same, in the order of the ids.
+pub async fn in_order(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    let mut users: HashMap<UserId, User> =
+        by_ids(db, ids).await?.into_iter().map(|user| (user.id, user)).collect();
+    Ok(ids.iter().filter_map(|id| users.remove(id)).collect())
+}
+
+/// What is to be changed of a user; `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edit<'a> {
+    pub username: Option<&'a str>,
+    pub display_name: Option<&'a str>,
+    pub bio: Option<&'a str>,
+    pub last_seen: Option<Audience>,
+    pub direct_messages: Option<Audience>,
+    pub group_invites: Option<Audience>,
+    pub discoverable: Option<bool>,
+}
+
+/// Changes a user who has not been deleted.
+///
+/// # Errors
+/// `Conflict("username")` where another has it already.
+pub async fn edit(db: impl PgExecutor<'_>, id: UserId, edit: Edit<'_>) -> Result<Option<Me>> {
+    let row = sqlx::query_as::<_, UserRow>(concat!(
+        "update users
+         set username = coalesce($2, username),
+             display_name = coalesce($3, display_name),
+             bio = coalesce($4, bio),
+             privacy_last_seen = coalesce($5, privacy_last_seen),
+             privacy_direct_messages = coalesce($6, privacy_direct_messages),
+             privacy_group_invites = coalesce($7, privacy_group_invites),
+             discoverable = coalesce($8, discoverable),
+             updated_at = now()
+         where users.id = $1
+           and users.deleted_at is null
+         returning ",
+        columns!()
+    ))
+    .bind(id)
+    .bind(edit.username)
+    .bind(edit.display_name)
+    .bind(edit.bio)
+    .bind(edit.last_seen)
+    .bind(edit.direct_messages)
+    .bind(edit.group_invites)
+    .bind(edit.discoverable)
+    .fetch_optional(db)
+    .await
+    .on_constraint(&[("users_username_key", "username")])?;
+    Ok(row.map(Into::into))
 }
 
 /// What a sign-in is checked against.
