@@ -12,8 +12,8 @@
 //!                ├────────> {pNN}:in ─> writer ─> Postgres ─> {pNN}:out ─┤
 //!  WS ───> ws ───┘   XADD     (one owner per partition:             └─> answers the sender
 //!                              order, decide, seq, commit, publish)
-//!  typing, ended sessions ──> Redis pub/sub ──> sockets
-//!  users, sessions ──> Postgres directly
+//!  typing, ended sessions, changed people ──> Redis pub/sub ──> sockets
+//!  users, sessions, blocks ──> Postgres directly
 //! ```
 //!
 //! # The path of a message
@@ -25,8 +25,8 @@
 //! 5. which lays it, in order, into the outbox of each connection in the chat; [`ws`] writes it.
 //!
 //! # Three roads, never mixed
-//! Chat changes take the log. Records without a chat (accounts, sessions) go straight to Postgres.
-//! Ephemera (typing) go through Redis alone.
+//! Chat changes take the log. Records without a chat (accounts, sessions, blocks) go straight to
+//! Postgres. Ephemera (typing) go through Redis alone.
 //!
 //! # Who may import whom
 //! From the bottom: `model` (nothing), `error` and `config`, `protocol`, `metrics`, `store` (all

@@ -219,6 +219,25 @@ fn migrations_are_numbered_without_a_gap() {
     }
 }
 
+/// `docs/BLOCKING.md` promises a test for each rule.
+#[test]
+fn every_rule_of_blocking_has_the_test_that_it_names() {
+    let mut tests = String::new();
+    for entry in std::fs::read_dir(root().join("tests/it/people")).unwrap() {
+        tests.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    let paper = read("docs/BLOCKING.md");
+    let (table, _) = paper.split_once("## Privacy").expect("privacy follows");
+    let roads = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    assert_eq!(roads.count(), 13, "every road of a block has its rule");
+    let is_test = |word: &&str| word.matches('_').count() >= 4 && !word.contains(['/', ' ']);
+    let named: BTreeSet<&str> = paper.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() >= 13, "{named:?}");
+    for name in named {
+        assert!(tests.contains(&format!("async fn {name}()")), "there is no test {name}");
+    }
+}
+
 /// What stands in README between `<!-- name -->` and `<!-- /name -->`.
 fn block(readme: &str, name: &str) -> String {
     let (from, to) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));

@@ -226,8 +226,10 @@ fn push(connection: &Connection, event: &Published, bytes: &Bytes) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::EventKind;
-    use crate::model::id::{SessionId, UserId};
+    use crate::model::event::{Change, Event, EventKind};
+    use crate::model::id::{CommandId, MessageId, SessionId, UserId};
+    use crate::model::message::{Message, Quote};
+    use crate::model::time::Timestamp;
 
     struct Scene {
         chat: ChatId,
@@ -309,6 +311,80 @@ mod tests {
         let mut scene = Scene::new(Room::unplaced(0));
         assert_eq!(scene.room.rewind(scene.chat, 1), Next::Fill);
         assert_eq!(scene.room.missing(), Missing::Behind(1), "not where Postgres is by now");
+    }
+
+    fn said_by(author: UserId, chat: ChatId, seq: i64, quoted: Option<UserId>) -> Published {
+        let quote = quoted.map(|sender_id| Quote {
+            message_id: MessageId::new(),
+            seq: 1,
+            sender_id,
+            excerpt: Some("quoted".into()),
+        });
+        let message = Message {
+            id: MessageId::new(),
+            chat_id: chat,
+            seq,
+            sender_id: author,
+            client_id: CommandId::new(),
+            body: Some("said".into()),
+            files: vec![],
+            reply_to: quote,
+            thread_root_id: None,
+            reply_count: 0,
+            mentions: vec![],
+            reactions: vec![],
+            edited_at: None,
+            deleted_at: None,
+            created_at: Timestamp::from_unix_millis(0),
+            hidden: false,
+        };
+        let change = Change::MessageCreated(Box::new(message));
+        Published::of(&Event { chat, seq, actor: author, change })
+    }
+
+    fn frames(connection: &Connection) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        connection.outbox.take(usize::MAX, &mut frames);
+        frames
+    }
+
+    /// Each form is made once, and nobody who needs none pays for it.
+    #[test]
+    fn those_who_block_the_author_or_the_quoted_get_forms_of_their_own() {
+        let (bob, eve) = (UserId::new(), UserId::new());
+        let mut scene = Scene::new(Room::at(0, 0));
+        let mut enter = |blocks: &[UserId]| {
+            let reader = Arc::new(Connection::new(UserId::new(), SessionId::new(), 10_000));
+            reader.set_blocks(Some(Arc::new(blocks.iter().copied().collect())));
+            scene.room.enter(scene.chat, &reader);
+            reader
+        };
+        let (of_bob, of_eve, again) = (enter(&[bob]), enter(&[eve]), enter(&[bob, eve]));
+        let event = said_by(bob, scene.chat, 1, Some(eve));
+        scene.room.accept(event.clone());
+        let forms =
+            [&scene.reader, &of_bob, &of_eve, &again].map(|reader| frames(reader).remove(0));
+        assert_eq!(forms[0], event.push, "the bytes that came");
+        let shown = |form: &Bytes| String::from_utf8(form.to_vec()).unwrap();
+        assert!(!shown(&forms[1]).contains("said") && shown(&forms[1]).contains("\"hidden\":true"));
+        assert!(shown(&forms[2]).contains("said") && !shown(&forms[2]).contains("quoted"));
+        assert_eq!(forms[1], forms[3]);
+        assert_eq!(forms[1].as_ptr(), forms[3].as_ptr(), "made once");
+        for reader in [&of_bob, &of_eve, &again] {
+            scene.room.leave(reader);
+        }
+        assert!(!scene.room.is_screened, "nobody is left who blocks anybody");
+    }
+
+    #[test]
+    fn nothing_is_hidden_in_a_direct_chat() {
+        let (ann, bob) = (UserId::new(), UserId::new());
+        let mut scene = Scene::new(Room::at(0, 0).between(Pair::of(ann, bob)));
+        scene.reader.set_blocks(Some(Arc::new([bob].into())));
+        scene.room.look_for_blocks();
+        let event = said_by(bob, scene.chat, 1, None);
+        scene.room.accept(event.clone());
+        assert_eq!(frames(&scene.reader), [event.push]);
     }
 
     #[test]

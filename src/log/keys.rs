@@ -60,7 +60,7 @@ impl Keys {
         format!("{}:{{nodes}}:node:{name}", self.prefix)
     }
 
-    /// The channel of ephemera: typing, ended sessions.
+    /// The channel of ephemera: typing, ended sessions, changed people.
     pub fn live_channel(&self) -> String {
         format!("{}:live", self.prefix)
     }

@@ -14,12 +14,16 @@ use crate::model::id::UserId;
 /// What a search may take, in ms, as Postgres wants it; then it is `unavailable`.
 const TIME: &str = "1000";
 
-/// How like a part of a name must be: the share of the words' trigrams that it has. One letter
-/// wrong among four leaves 0.4.
-const LIKENESS: &str = "0.4";
-
-/// Words shorter than this begin names, or nothing: one letter is like everything.
-const LIKENESS_CHARS: usize = 2;
+/// How like a part of a name must be: the share of the words' trigrams that it has. One letter wrong
+/// among four leaves 0.4. Three letters have no room for a slip: they must begin a part.
+fn likeness(letters: usize) -> Option<&'static str> {
+    match letters {
+        // One letter is like everything.
+        0 | 1 => None,
+        2 | 3 => Some("0.6"),
+        _ => Some("0.4"),
+    }
+}
 
 /// Up to where a list of results was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +54,9 @@ pub async fn find(
     after: Option<Place>,
     limit: usize,
 ) -> Result<Vec<(UserId, Place)>> {
-    let words = begin(&mut *db, words).await?;
+    let letters = words.chars().filter(|c| c.is_alphanumeric()).count();
+    let likeness = likeness(letters);
+    let words = begin(&mut *db, words, likeness.unwrap_or("1")).await?;
     let mut found = Vec::new();
     let mut after = after;
     if matches!(after, None | Some(Place::Username(_))) {
@@ -67,7 +73,7 @@ pub async fn find(
         };
         found.extend(by_name(&mut *db, viewer, &words, place, limit - found.len()).await?);
     }
-    if found.len() < limit && words.chars().count() >= LIKENESS_CHARS {
+    if found.len() < limit && likeness.is_some() {
         let place = match after {
             Some(Place::Likeness(likeness, id)) => Some((likeness, id)),
             _ => None,
@@ -78,7 +84,7 @@ pub async fn find(
 }
 
 /// Sets the transaction's limits, and gives the words in the form that names are compared in.
-async fn begin(db: &mut PgConnection, words: &str) -> Result<String> {
+async fn begin(db: &mut PgConnection, words: &str, likeness: &str) -> Result<String> {
     let (words, _, _): (String, String, String) = sqlx::query_as(
         "select lower(normalize($1, nfkc)),
                 set_config('statement_timeout', $2, true),
@@ -86,7 +92,7 @@ async fn begin(db: &mut PgConnection, words: &str) -> Result<String> {
     )
     .bind(words)
     .bind(TIME)
-    .bind(LIKENESS)
+    .bind(likeness)
     .fetch_one(db)
     .await?;
     Ok(words)

@@ -7,5 +7,6 @@ mod cluster;
 mod harness;
 mod health;
 mod messages;
+mod people;
 mod problems;
 mod sockets;
