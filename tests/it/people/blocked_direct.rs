@@ -12,9 +12,9 @@ async fn no_direct_chat_is_opened_either_way() {
     let [ann, bob] = nodes[0].people(["ann", "bob"]).await;
     ann.block(&bob).await;
     let there = Person { http: bob.at(&nodes[1]), ..bob.clone() };
-    let blocked = there.direct(&ann).await.expect_problem(403, "blocked");
-    let blocker = ann.direct(&bob).await.expect_problem(403, "blocked");
-    assert_eq!(without_request(blocked), without_request(blocker));
+    let by_bob = there.direct(&ann).await.expect_problem(403, "blocked");
+    let by_ann = ann.direct(&bob).await.expect_problem(403, "blocked");
+    assert_eq!(without_request(by_bob), without_request(by_ann));
     for person in [&ann, &bob] {
         assert_eq!(person.http.get("/chats").await.expect(200).items().len(), 0);
     }

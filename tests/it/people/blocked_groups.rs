@@ -29,7 +29,7 @@ impl Scene {
         let chat = ann.group(&[&bob, &eve]).await;
         let send = async |by: &Person, body: &str, more: Value| {
             let mut data = json!({ "clientId": Uuid::now_v7(), "body": body });
-            for (name, value) in more.as_object().unwrap() {
+            for (name, value) in more.as_object().expect("fields") {
                 data[name] = value.clone();
             }
             let path = format!("/chats/{chat}/messages");
@@ -65,7 +65,7 @@ impl Scene {
         assert!(answer.get("hidden").is_none(), "{road}: {answer:#}");
         assert_eq!(answer["body"], "eve's answer", "{road}");
         assert_eq!(answer["replyTo"]["excerpt"], Value::Null, "{road}: quotes nothing of bob's");
-        let all = serde_json::to_string(messages).unwrap();
+        let all = serde_json::to_string(messages).expect("it is JSON");
         for word in ["first words", "bob's words", "bob's answer"] {
             assert!(!all.contains(word), "{road} shows {word}");
         }
@@ -84,7 +84,7 @@ pub(super) fn assert_hidden(message: &Value, road: &str) {
 /// The group's row of the table, the blocker's side; with it mentions and replies.
 #[tokio::test]
 async fn what_a_blocked_person_wrote_is_hidden_on_every_road() {
-    let scene = Scene::new().await;
+    let scene = Box::pin(Scene::new()).await;
     let (http, chat) = (&scene.ann.http, &scene.chat);
     for query in ["", "?after=0", "?before=100", "?around=4&limit=10"] {
         let page = http.get(&format!("/chats/{chat}/messages{query}")).await.expect(200);
@@ -127,7 +127,7 @@ async fn what_a_blocked_person_wrote_is_hidden_on_every_road() {
 /// The other side: neither the blocked person nor anybody else can see the block.
 #[tokio::test]
 async fn a_block_in_a_group_is_seen_by_the_blocker_alone() {
-    let scene = Scene::new().await;
+    let scene = Box::pin(Scene::new()).await;
     let path = format!("/chats/{}/messages", scene.chat);
     let seen_by_bob = scene.bob.http.get(&path).await.expect(200).body;
     let seen_by_eve = scene.eve.http.get(&path).await.expect(200).body;

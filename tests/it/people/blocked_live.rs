@@ -165,7 +165,8 @@ async fn until_heard(author: &mut Socket, reader: &mut Socket, chat: &str, is_he
     let typing = json!({ "chatId": chat, "typing": true });
     eventually(&format!("typing is heard: {is_heard}"), async || {
         assert_eq!(author.request("typing", typing.clone()).await, json!({}));
-        tokio::time::sleep(A_WHILE / 4).await;
+        // Long enough that what is on its way has come.
+        tokio::time::sleep(A_WHILE / 2).await;
         reader.request("subscribe", json!({ "events": ["*"] })).await;
         let pushes = reader.take_pushes();
         pushes.iter().any(|push| push["event"] == "typing") == is_heard

@@ -58,7 +58,7 @@ async fn a_user_blocks_so_many_and_no_more() {
     ann.block(&bob).await;
     let others = "with made as (
              insert into users (id, username, email, display_name, password_hash)
-             select gen_random_uuid(), 'u' || n, 'u' || n || '@example.org', 'U', 'none'
+             select gen_random_uuid(), 'user' || n, n || '@example.org', 'U', 'none'
              from generate_series(1, 9999) n
              returning id
          )

@@ -40,10 +40,22 @@ impl Person {
 
     /// The usernames that a search finds.
     async fn finds(&self, words: &str) -> Vec<String> {
-        let request = self.http.request(reqwest::Method::GET, "/user/search");
-        let answer = Answer::of(request.query(&[("q", words)])).await.expect(200);
-        usernames(&answer)
+        let path = format!("/user/search?{}", query(&[("q", words)]));
+        usernames(&self.http.get(&path).await.expect(200))
     }
+}
+
+/// A query string, every byte of it escaped that could mean anything.
+fn query(pairs: &[(&str, &str)]) -> String {
+    let escaped = |text: &str| {
+        let escape = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        };
+        text.bytes().map(escape).collect::<String>()
+    };
+    let pairs = pairs.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 fn user_id(person: &Person) -> UserId {
@@ -51,6 +63,7 @@ fn user_id(person: &Person) -> UserId {
 }
 
 fn usernames(answer: &Answer) -> Vec<String> {
-    let names = answer.items().iter().map(|user| user["username"].as_str().unwrap().to_owned());
+    let names =
+        answer.items().iter().map(|user| user["username"].as_str().expect("a name").to_owned());
     names.collect()
 }

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{patch, usernames};
+use super::{patch, query, usernames};
 use crate::harness::{Answer, Person, TestApp};
 
-async fn call(person: &Person, query: &[(&str, &str)]) -> Answer {
-    Answer::of(person.http.request(Method::GET, "/user/search").query(query)).await
+async fn call(person: &Person, pairs: &[(&str, &str)]) -> Answer {
+    person.http.get(&format!("/user/search?{}", query(pairs))).await
 }
 
 async fn rename(person: &Person, name: &str) {
@@ -104,7 +103,7 @@ async fn pages_hold_everybody_once() {
     let searcher = app.person("searcher").await;
     let many = "insert into users (id, username, email, display_name, password_hash)
          select gen_random_uuid(),
-                case n % 3 when 0 then 'marie.' || n when 1 then 'u' || n else 'x-marie-' || n end,
+                case n % 3 when 0 then 'marie.' || n when 1 then 'user' || n else 'x-marie-' || n end,
                 n || '@example.org',
                 case n % 3 when 1 then 'Marie ' || n else 'M' end, 'none'
          from generate_series(1, 90) n";
@@ -112,9 +111,9 @@ async fn pages_hold_everybody_once() {
     let mut all = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let mut query = vec![("q", "marie"), ("limit", "7")];
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page = call(&searcher, &query).await.expect(200);
+        let mut pairs = vec![("q", "marie"), ("limit", "7")];
+        pairs.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page = call(&searcher, &pairs).await.expect(200);
         all.extend(usernames(&page));
         // Somebody who comes in meanwhile, before the place, moves nothing.
         app.client().sign_up(&format!("marie.0{}", all.len())).await;
