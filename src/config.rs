@@ -42,6 +42,8 @@ pub struct Node {
     pub allowed_origins: Vec<String>,
     /// How many proxies in front of the node add to `X-Forwarded-For`.
     pub trusted_proxy_hops: usize,
+    /// Whether `/docs` is served, which needs no token.
+    pub docs: bool,
 }
 
 /// Which parts a node runs.
@@ -183,6 +185,7 @@ pub const VARIABLES: &[Variable] = &[
     var("DRAIN_WINDOW_MS", "5000", "over how long sockets are told to leave, in ms"),
     var("ALLOWED_ORIGINS", "none", "browser origins that may open a socket, comma-separated"),
     var("TRUSTED_PROXY_HOPS", "0", "proxies in front that add to `X-Forwarded-For`"),
+    var("DOCS", "true", "whether `/docs` is served: the API's documents, for anybody"),
     secret("DATABASE_URL", "required", "Postgres, `postgresql://user:password@host:5432/db`"),
     var("DATABASE_MAX_CONNECTIONS", "20", "connections of this node's pool"),
     secret("REDIS_URL", "required", "Redis shards, comma-separated, `redis://host:6379`"),
@@ -296,6 +299,7 @@ impl Reader<'_> {
             drain_window: self.millis("DRAIN_WINDOW_MS", 5_000),
             allowed_origins: self.list("ALLOWED_ORIGINS"),
             trusted_proxy_hops: self.number("TRUSTED_PROXY_HOPS", 0),
+            docs: self.parsed("DOCS", "true", "`true` or `false`"),
         }
     }
 

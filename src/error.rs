@@ -46,7 +46,7 @@ pub enum Error {
 }
 
 /// One thing wrong with the input: where, and what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     pub path: String,
     pub message: String,
@@ -133,6 +133,49 @@ impl Error {
     }
 }
 
+/// A code, as the documents explain it.
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    pub name: &'static str,
+    pub statuses: &'static [u16],
+    pub meaning: &'static str,
+}
+
+const fn code(name: &'static str, statuses: &'static [u16], meaning: &'static str) -> Code {
+    Code { name, statuses, meaning }
+}
+
+/// Every code, by status.
+pub const CODES: &[Code] = &[
+    code(
+        "invalid",
+        &[400, 405, 422],
+        "The input breaks a rule, and nothing was done. 400 where it cannot be read at all, 405 \
+         where the path has no such method. `errors` names each place that is wrong.",
+    ),
+    code("unauthenticated", &[401], "No token, a bad one, or its session has ended."),
+    code("forbidden", &[403], "The caller's role, or the page's origin, may not do this."),
+    code("blocked", &[403], "One of the two has blocked the other."),
+    code("notFound", &[404], "It is not there, or the caller may not know that it is."),
+    code("conflict", &[409], "Taken, used for something else, or deleted meanwhile."),
+    code("tooLarge", &[413], "Larger than the limit that the detail names."),
+    code("unsupportedMedia", &[415], "The content type is not one that this call takes."),
+    code("rateLimited", &[429], "Too many requests. `Retry-After` says when to come back."),
+    code("internal", &[500], "A mistake of the service. Quote the `requestId`."),
+    code(
+        "unavailable",
+        &[503],
+        "A part is out of reach. `Retry-After` says when to try again; a repeated message keeps \
+         its `clientId`.",
+    ),
+    code(
+        "timeout",
+        &[504],
+        "No answer in time. What was asked may have been done; a message may be sent again with \
+         the same `clientId`.",
+    ),
+];
+
 impl From<sqlx::Error> for Error {
     /// A lost or exhausted database is `Unavailable`: the caller may try again. All else is ours.
     fn from(error: sqlx::Error) -> Self {
@@ -191,6 +234,8 @@ mod tests {
         ];
         for (error, code, status) in table {
             assert_eq!((error.code(), error.status()), (code, status));
+            let explained = CODES.iter().find(|known| known.name == code);
+            assert!(explained.is_some_and(|known| known.statuses.contains(&status)), "{code}");
             assert!(!error.message().contains("secret detail"));
         }
     }

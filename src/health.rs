@@ -31,22 +31,25 @@ struct Inner {
 }
 
 /// The answer of `/api/health`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = HealthReport)]
 pub struct Report {
     pub status: Status,
     pub version: &'static str,
     pub checks: Checks,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HealthStatus)]
 pub enum Status {
     Ok,
     Degraded,
     Unavailable,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = HealthChecks)]
 pub struct Checks {
     pub database: Status,
     pub redis: Status,

@@ -93,7 +93,7 @@ pub struct Client {
 }
 
 /// What a device needs to stay signed in.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tokens {
     pub access_token: String,
@@ -104,7 +104,7 @@ pub struct Tokens {
 }
 
 /// The answer to a sign-up or sign-in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AuthResult {
     pub user: Me,
     pub session: Session,

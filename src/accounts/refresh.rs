@@ -33,9 +33,10 @@ use crate::store::{self, audit};
 /// How long a device may ask again because an answer got lost.
 const RETRY_SECONDS: f64 = 10.0;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Refresh {
+    #[schema(value_type = String, write_only)]
     pub refresh_token: SecretString,
     #[serde(default)]
     pub device: Option<Device>,

@@ -19,11 +19,12 @@ use crate::store::{self, audit};
 /// Longer than any username or address.
 const MAX_LOGIN_BYTES: usize = 256;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
     /// Username or e-mail address.
     pub login: String,
+    #[schema(value_type = String, format = Password, write_only)]
     pub password: SecretString,
     #[serde(default)]
     pub device: Option<Device>,

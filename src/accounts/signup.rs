@@ -11,13 +11,17 @@ use crate::model::id::UserId;
 use crate::model::session::Device;
 use crate::store::{self, audit};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignUp {
+    #[schema(min_length = 3, max_length = 32, pattern = "^[A-Za-z0-9_.-]+$")]
     pub username: String,
+    #[schema(min_length = 6, max_length = 254, format = Email)]
     pub email: String,
+    #[schema(value_type = String, format = Password, write_only, min_length = 8, max_length = 256)]
     pub password: SecretString,
     /// The username, where it is not given.
+    #[schema(min_length = 1, max_length = 64)]
     pub display_name: Option<String>,
     #[serde(default)]
     pub device: Option<Device>,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::log::entry::Published;
 use crate::log::tail::Follower;
 use crate::model::id::ChatId;
-use crate::protocol::push::{self, ResyncRequired};
+use crate::protocol::push::{self, Notice, ResyncRequired};
 use crate::store::{chats, events, members};
 
 /// Events of one chat that are read at once.
@@ -127,7 +127,7 @@ impl Hub {
 
     /// Tells a chat's connections to fetch what changed by themselves.
     fn resync(&self, chat: ChatId) {
-        let bytes = push::frame("resyncRequired", ResyncRequired { chat_ids: &[chat] });
+        let bytes = push::frame(Notice::ResyncRequired, ResyncRequired { chat_ids: &[chat] });
         if let Some(room) = self.rooms(chat).get(&chat) {
             for connection in room.connections() {
                 self.inner.metrics.resyncs.increment(1);

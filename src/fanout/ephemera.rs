@@ -13,7 +13,7 @@ use crate::log::partition::Partitioner;
 use crate::log::shard::{Shard, Shards};
 use crate::model::id::{ChatId, SessionId, UserId};
 use crate::model::session::SessionEnded;
-use crate::protocol::push::{self, SessionRevoked, Typing};
+use crate::protocol::push::{self, Notice, SessionRevoked, Typing};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -117,10 +117,16 @@ impl Ephemera {
         match *signal {
             Signal::Typing { chat, user, typing } => {
                 let data = Typing { chat_id: chat, user_id: user, typing };
-                self.hub.ephemeral(chat, user, "typing", &push::frame("typing", data));
+                self.hub.ephemeral(
+                    chat,
+                    user,
+                    Notice::Typing.name(),
+                    &push::frame(Notice::Typing, data),
+                );
             }
             Signal::SessionEnded(SessionEnded { session_id, user_id, reason }) => {
-                let bytes = push::frame("sessionRevoked", SessionRevoked { session_id, reason });
+                let bytes =
+                    push::frame(Notice::SessionRevoked, SessionRevoked { session_id, reason });
                 (self.on_session_ended)(session_id);
                 self.hub.end_session(user_id, session_id, &bytes);
             }

@@ -18,16 +18,25 @@ use crate::model::chat::{Chat, Member};
 use crate::model::id::{ChatId, UserId};
 use crate::protocol::changes::Changes;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateChat {
+    #[schema(min_length = 1, max_length = 128)]
     title: String,
     #[serde(default)]
+    #[schema(max_length = 2000)]
     description: Option<String>,
     #[serde(default)]
+    #[schema(max_items = 1000)]
     member_ids: Vec<UserId>,
 }
 
+/// Makes a group; the caller owns it.
+#[utoipa::path(
+    post, path = "/chats", tag = "chats",
+    request_body = CreateChat,
+    responses((status = 201, body = Chat), (status = 404, description = "a member does not exist")),
+)]
 pub async fn create(
     State(chats): State<Chats>,
     caller: Caller,
@@ -39,6 +48,16 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(chat)))
 }
 
+/// Opens the chat with somebody: 201 where it is made now.
+#[utoipa::path(
+    post, path = "/chats/direct/{userId}", tag = "chats",
+    params(("userId" = UserId, Path)),
+    responses(
+        (status = 201, body = Chat), (status = 200, body = Chat),
+        (status = 403, description = "one of the two has blocked the other"),
+        (status = 404, description = "no such person"),
+    ),
+)]
 pub async fn open_direct(
     State(chats): State<Chats>,
     caller: Caller,
@@ -48,6 +67,12 @@ pub async fn open_direct(
     Ok((if made { StatusCode::CREATED } else { StatusCode::OK }, Json(chat)))
 }
 
+/// The caller's chats, pinned first, then by last activity.
+#[utoipa::path(
+    get, path = "/chats", tag = "chats",
+    params(PageQuery),
+    responses((status = 200, body = Page<Chat>)),
+)]
 pub async fn list(
     State(chats): State<Chats>,
     caller: Caller,
@@ -68,6 +93,12 @@ async fn page_of_chats(
     Ok(Json(Page::from_to(items, next.map(AfterChat))))
 }
 
+/// A chat as the caller sees it.
+#[utoipa::path(
+    get, path = "/chats/{chatId}", tag = "chats",
+    params(("chatId" = ChatId, Path)),
+    responses((status = 200, body = Chat), (status = 404, description = "no chat of the caller's")),
+)]
 pub async fn find(
     State(chats): State<Chats>,
     caller: Caller,
@@ -76,6 +107,15 @@ pub async fn find(
     chats.find(caller.user_id, chat).await.map(Json)
 }
 
+/// Who is in a chat, the first to join first.
+#[utoipa::path(
+    get, path = "/chats/{chatId}/members", tag = "chats",
+    params(("chatId" = ChatId, Path), PageQuery),
+    responses(
+        (status = 200, body = Page<Member>),
+        (status = 404, description = "no chat of the caller's"),
+    ),
+)]
 pub async fn members(
     State(chats): State<Chats>,
     caller: Caller,
@@ -87,14 +127,26 @@ pub async fn members(
     Ok(Json(Page::from_to(items, next.map(|(at, user)| AfterMember(at, user)))))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ChangesQuery {
+    /// How far the client knows the chat; from the start where it is not given.
     #[serde(default)]
     after_seq: i64,
+    /// Messages, at the most; more than 100 is 100.
     limit: Option<i64>,
 }
 
+/// What changed in a chat, as the present state of it.
+#[utoipa::path(
+    get, path = "/chats/{chatId}/changes", tag = "chats",
+    params(("chatId" = ChatId, Path), ChangesQuery),
+    responses(
+        (status = 200, body = Changes),
+        (status = 404, description = "no chat of the caller's"),
+    ),
+)]
 pub async fn changes(
     State(chats): State<Chats>,
     caller: Caller,

@@ -9,10 +9,21 @@ use crate::error::Result;
 use crate::model::id::UserId;
 use crate::model::user::{Me, User};
 
+/// The caller.
+#[utoipa::path(
+    get, path = "/user/profile", tag = "users",
+    responses((status = 200, body = Me)),
+)]
 pub async fn profile(State(accounts): State<Accounts>, caller: Caller) -> Result<Json<Me>> {
     accounts.me(caller).await.map(Json)
 }
 
+/// Somebody, as the caller may see them.
+#[utoipa::path(
+    get, path = "/user/{userId}", tag = "users",
+    params(("userId" = UserId, Path)),
+    responses((status = 200, body = User), (status = 404, description = "no such person")),
+)]
 pub async fn user(
     State(accounts): State<Accounts>,
     caller: Caller,

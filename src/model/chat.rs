@@ -7,7 +7,7 @@ use super::message::Message;
 use super::time::Timestamp;
 use super::user::User;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ChatKind {
     Direct,
@@ -28,8 +28,21 @@ impl ChatKind {
 }
 
 /// What a member may do, from the least to the most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    utoipa::ToSchema,
+)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ChatRole)]
 pub enum Role {
     Member,
     Moderator,
@@ -72,23 +85,27 @@ pub enum ChatAction {
 }
 
 /// What all members of a chat see of it alike. Pushes carry this.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SharedChat {
     pub id: ChatId,
     pub kind: ChatKind,
+    #[schema(required)]
     pub title: Option<String>,
+    #[schema(required)]
     pub description: Option<String>,
+    #[schema(required)]
     pub avatar_url: Option<String>,
     pub member_count: i32,
     pub last_seq: i64,
+    #[schema(required)]
     pub last_message: Option<Message>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
 
 /// A chat as one of its members sees it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Chat {
     #[serde(flatten)]
@@ -97,13 +114,14 @@ pub struct Chat {
     pub read_seq: i64,
     pub unread_count: i64,
     pub pinned: bool,
+    #[schema(required)]
     pub muted_until: Option<Timestamp>,
     /// The other one of a direct chat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<User>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     pub user: User,

@@ -11,7 +11,7 @@ pub const EXCERPT_CHARS: usize = 140;
 /// How deep an answer to an answer to an … may go; each level costs one row's update per answer.
 pub const MAX_THREAD_DEPTH: i16 = 500;
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     pub id: MessageId,
@@ -20,29 +20,36 @@ pub struct Message {
     pub sender_id: UserId,
     pub client_id: CommandId,
     /// `None` once deleted.
+    #[schema(required)]
     pub body: Option<String>,
+    #[schema(value_type = Vec<Object>)]
     pub files: Vec<serde_json::Value>,
+    #[schema(required)]
     pub reply_to: Option<Quote>,
+    #[schema(required)]
     pub thread_root_id: Option<MessageId>,
     pub reply_count: i32,
     pub mentions: Vec<UserId>,
     pub reactions: Vec<Reaction>,
+    #[schema(required)]
     pub edited_at: Option<Timestamp>,
+    #[schema(required)]
     pub deleted_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
 /// The answered message, in short. Its excerpt is gone when it is deleted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Quote {
     pub message_id: MessageId,
     pub seq: i64,
     pub sender_id: UserId,
+    #[schema(required)]
     pub excerpt: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Reaction {
     pub emoji: String,
     pub count: i64,

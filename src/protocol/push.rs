@@ -10,8 +10,42 @@ use crate::model::message::Message;
 use crate::model::session::EndReason;
 use crate::model::time::Timestamp;
 
-/// A push as a frame.
-pub fn frame(event: &str, data: impl Serialize) -> Bytes {
+macro_rules! notices {
+    ($($kind:ident = $name:literal),* $(,)?) => {
+        /// The pushes that are no durable events, by name. Whatever is added here has to be
+        /// described by `ws::asyncapi` before it compiles.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Notice {
+            $($kind),*
+        }
+
+        impl Notice {
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name),*
+                }
+            }
+        }
+    };
+}
+
+notices! {
+    Ready = "ready",
+    Typing = "typing",
+    ResyncRequired = "resyncRequired",
+    GoingAway = "goingAway",
+    TokenExpiring = "tokenExpiring",
+    SessionRevoked = "sessionRevoked",
+}
+
+/// A notice as a frame.
+pub fn frame(notice: Notice, data: impl Serialize) -> Bytes {
+    named(notice.name(), data)
+}
+
+fn named(event: &str, data: impl Serialize) -> Bytes {
     #[derive(Serialize)]
     struct Push<'a, T> {
         event: &'a str,
@@ -20,17 +54,17 @@ pub fn frame(event: &str, data: impl Serialize) -> Bytes {
     serde_json::to_vec(&Push { event, data }).expect("a push is plain data").into()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct MessagePush<'a> {
+pub struct MessagePush<'a> {
     chat_id: ChatId,
     seq: i64,
     message: &'a Message,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct MessageDeleted {
+pub struct MessageDeleted {
     chat_id: ChatId,
     seq: i64,
     message_id: MessageId,
@@ -44,9 +78,9 @@ pub fn durable(event: &Event) -> Option<Bytes> {
     let name = event.change.kind().name();
     match &event.change {
         Change::MessageCreated(message) | Change::MessageEdited(message) => {
-            Some(frame(name, MessagePush { chat_id, seq, message }))
+            Some(named(name, MessagePush { chat_id, seq, message }))
         }
-        Change::MessageDeleted { message_id, message_seq } => Some(frame(
+        Change::MessageDeleted { message_id, message_seq } => Some(named(
             name,
             MessageDeleted {
                 chat_id,
@@ -60,20 +94,21 @@ pub fn durable(event: &Event) -> Option<Bytes> {
     }
 }
 
-/// A new chat, as one of its first members sees it.
-pub fn chat_created(chat: &Chat) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct ChatCreated<'a> {
-        chat_id: ChatId,
-        seq: i64,
-        chat: &'a Chat,
-    }
-    let data = ChatCreated { chat_id: chat.shared.id, seq: 1, chat };
-    frame(EventKind::ChatCreated.name(), data)
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatCreated<'a> {
+    chat_id: ChatId,
+    seq: i64,
+    chat: &'a Chat,
 }
 
-#[derive(Serialize)]
+/// A new chat, as one of its first members sees it.
+pub fn chat_created(chat: &Chat) -> Bytes {
+    let data = ChatCreated { chat_id: chat.shared.id, seq: 1, chat };
+    named(EventKind::ChatCreated.name(), data)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ready {
     pub connection_id: ConnectionId,
@@ -83,7 +118,7 @@ pub struct Ready {
     pub heartbeat_ms: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Typing {
     pub chat_id: ChatId,
@@ -91,25 +126,25 @@ pub struct Typing {
     pub typing: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResyncRequired<'a> {
     pub chat_ids: &'a [ChatId],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GoingAway {
     pub reconnect_after_ms: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenExpiring {
     pub expires_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionRevoked {
     pub session_id: SessionId,

@@ -17,8 +17,8 @@ use crate::fanout::connection::Connection;
 use crate::model::id::UserId;
 use crate::model::time::Timestamp;
 use crate::protocol::close::Close;
-use crate::protocol::push::{self, Ready, TokenExpiring};
-use crate::protocol::request::Authenticate;
+use crate::protocol::push::{self, Notice, Ready, TokenExpiring};
+use crate::protocol::request::{Authenticate, RequestKind};
 
 /// Frames that break the protocol, before the socket is closed with 4400.
 const MALFORMED: u32 = 10;
@@ -91,7 +91,7 @@ fn ready(edge: &Edge, connection: &Connection) -> Bytes {
         server_time: Timestamp::now(),
         heartbeat_ms: u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX),
     };
-    push::frame("ready", ready)
+    push::frame(Notice::Ready, ready)
 }
 
 /// Waits for `authenticate`; anything else is refused, and the client may try again until its time
@@ -116,7 +116,7 @@ async fn first_frame(edge: &Edge, socket: &mut WebSocket) -> Option<Caller> {
         };
         let (answer, caller) = match dispatch::open(text.as_str()) {
             Ok(envelope) => {
-                let outcome = if envelope.event == "authenticate" {
+                let outcome = if envelope.event == RequestKind::Authenticate.name() {
                     authenticate(edge, envelope.data).await
                 } else {
                     Err(Error::Unauthenticated("authenticate first"))
@@ -147,13 +147,15 @@ async fn authenticate(edge: &Edge, data: Option<&serde_json::value::RawValue>) -
     edge.accounts.authenticate(&token).await
 }
 
+/// The answer to `authenticate`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Authenticated {
+    user_id: UserId,
+    expires_at: Timestamp,
+}
+
 fn authenticated(id: &str, outcome: &Result<Caller>) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Authenticated {
-        user_id: UserId,
-        expires_at: Timestamp,
-    }
     match outcome {
         Ok(caller) => {
             let (user_id, expires_at) = (caller.user_id, caller.expires_at);
@@ -226,7 +228,7 @@ impl Life<'_> {
                 return Ok(1);
             }
         };
-        if envelope.event == "authenticate" {
+        if envelope.event == RequestKind::Authenticate.name() {
             return Box::pin(self.renew(&envelope)).await;
         }
         match dispatch::take(self.edge, self.connection, &envelope).await {
@@ -267,7 +269,7 @@ impl Life<'_> {
         let notice = i64::try_from(TOKEN_NOTICE.max(heartbeat * 2).as_millis()).unwrap_or(i64::MAX);
         if self.expires_at.unix_millis() - now.unix_millis() <= notice {
             let expiring = TokenExpiring { expires_at: self.expires_at };
-            self.connection.outbox.answer(push::frame("tokenExpiring", expiring));
+            self.connection.outbox.answer(push::frame(Notice::TokenExpiring, expiring));
         }
         if beat.is_multiple_of(SESSION_CHECK_EVERY) {
             let (session, user) = (self.connection.session, self.connection.user);

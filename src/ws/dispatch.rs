@@ -22,7 +22,7 @@ use crate::protocol::changes::{Changes, Receipt, Synced};
 use crate::protocol::push::Wanted;
 use crate::protocol::request::{
     DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, Known, LeaveChat,
-    SendMessage, Subscribe, Sync, Typing,
+    RequestKind, SendMessage, Subscribe, Sync, Typing,
 };
 
 /// How a frame was taken.
@@ -59,15 +59,19 @@ pub(super) async fn take(
     envelope: &Envelope<'_>,
 ) -> Taken {
     let id = envelope.id.as_deref();
+    let Some(kind) = RequestKind::from_name(&envelope.event) else {
+        let shown: String = envelope.event.chars().take(ID_CHARS).collect();
+        return refuse(connection, id, &Error::invalid("event", format!("{shown:?} is unknown")));
+    };
     // The one hot event, which has no await in its way.
-    if envelope.event == "sendMessage" {
+    if kind == RequestKind::SendMessage {
         return match send(edge, connection, id, envelope.data) {
             Ok(()) => Taken::Well,
             Err(error) => refuse(connection, id, &error),
         };
     }
     // Boxed: the states of rare requests would make every idle connection's task larger.
-    let outcome = Box::pin(rare(edge, connection, envelope)).await;
+    let outcome = Box::pin(rare(edge, connection, kind, envelope)).await;
     match outcome {
         Ok(()) => Taken::Well,
         Err(error) => refuse(connection, id, &error),
@@ -84,22 +88,30 @@ fn refuse(connection: &Connection, id: Option<&str>, error: &Error) -> Taken {
     }
 }
 
-async fn rare(edge: &Edge, connection: &Arc<Connection>, envelope: &Envelope<'_>) -> Result<()> {
+async fn rare(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    kind: RequestKind,
+    envelope: &Envelope<'_>,
+) -> Result<()> {
     let (id, data) = (envelope.id.as_deref(), envelope.data);
-    match &*envelope.event {
-        "editMessage" => edit(edge, connection, id, data),
-        "deleteMessage" => delete(edge, connection, id, data),
-        "joinChat" => join_chat(edge, connection, id, data).await,
-        "leaveChat" => {
+    match kind {
+        // The connection takes it before it comes here: it changes the connection itself.
+        RequestKind::Authenticate => Err(Error::internal("authenticate was dispatched")),
+        RequestKind::SendMessage => send(edge, connection, id, data),
+        RequestKind::EditMessage => edit(edge, connection, id, data),
+        RequestKind::DeleteMessage => delete(edge, connection, id, data),
+        RequestKind::JoinChat => join_chat(edge, connection, id, data).await,
+        RequestKind::LeaveChat => {
             let LeaveChat { chat_id } = parse(data)?;
             connection.close(chat_id);
             answer(connection, id, Nothing {});
             Ok(())
         }
-        "getMessages" => get_messages(edge, connection, id, data).await,
-        "sync" => sync(edge, connection, id, data).await,
-        "typing" => typing(edge, connection, id, data).await,
-        "subscribe" => {
+        RequestKind::GetMessages => get_messages(edge, connection, id, data).await,
+        RequestKind::Sync => sync(edge, connection, id, data).await,
+        RequestKind::Typing => typing(edge, connection, id, data).await,
+        RequestKind::Subscribe => {
             let Subscribe { events } = parse(data)?;
             let wanted = Wanted::of(&events)
                 .map_err(|name| Error::invalid("events", format!("{name:?} is no event")))?;
@@ -107,16 +119,12 @@ async fn rare(edge: &Edge, connection: &Arc<Connection>, envelope: &Envelope<'_>
             answer(connection, id, Nothing {});
             Ok(())
         }
-        other => {
-            let shown: String = other.chars().take(ID_CHARS).collect();
-            Err(Error::invalid("event", format!("{shown:?} is unknown")))
-        }
     }
 }
 
 /// An empty object.
-#[derive(Serialize)]
-struct Nothing {}
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Nothing {}
 
 fn answer(connection: &Connection, id: Option<&str>, data: impl Serialize) {
     if let Some(id) = id {
@@ -219,8 +227,8 @@ async fn typing(
 }
 
 /// The answer to `joinChat`.
-#[derive(Serialize)]
-struct Joined {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Joined {
     chat: Chat,
     receipts: Vec<Receipt>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@
 //! A connection is one task. It reads one request at a time; sends, edits and deletions are
 //! answered later, when their writer has decided, and many of them may be under way.
 
+pub mod asyncapi;
 mod connection;
 mod dispatch;
 pub mod drain;
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
@@ -83,11 +85,22 @@ impl Drop for Place {
 
 /// Upgrades to a socket. A token in a header or subprotocol is checked before that; without one the
 /// first frame must bring it.
+#[utoipa::path(
+    get, path = "/ws", tag = "socket",
+    security(()),
+    responses(
+        (status = 101, description = "the socket is open"),
+        (status = 400, description = "not an upgrade"),
+        (status = 401, description = "the token is not good"),
+        (status = 403, description = "this origin may not open a socket"),
+    ),
+)]
 pub async fn upgrade(
     State(edge): State<Edge>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
+    let upgrade = upgrade.map_err(|why| Error::Malformed(why.body_text()))?;
     check_origin(&headers, &edge.config.node.allowed_origins)?;
     if edge.health.is_draining() {
         return Err(Error::unavailable("this node"));

@@ -4,6 +4,7 @@
 mod auth;
 mod chats;
 mod cluster;
+mod documents;
 mod harness;
 mod health;
 mod messages;

@@ -4,6 +4,7 @@
 
 mod check;
 mod client;
+mod contract;
 mod database;
 mod load;
 mod process;
@@ -12,7 +13,8 @@ mod services;
 mod socket;
 
 pub(crate) use check::{check_chat, seqs};
-pub(crate) use client::{Answer, Http};
+pub(crate) use client::{Answer, Http, PASSWORD};
+pub(crate) use contract::document;
 pub(crate) use database::Database;
 pub(crate) use load::Load;
 use process::NodeProcess;
@@ -114,6 +116,9 @@ impl TestApp {
         let (address, metrics) = (node.http_addr, node.metrics_addr);
         let app = Self { database, address, metrics, node: Some(node), site };
         app.is_ready().await;
+        if !all.contains(&("DOCS".to_owned(), "false".to_owned())) {
+            contract::learn(address).await;
+        }
         app
     }
 
