@@ -129,7 +129,8 @@ fn add_components(document: &mut Value) {
 fn complete_operation(operation: &mut Value, path: &str, app_token: bool) {
     name(operation);
     let is_api = path.starts_with(API);
-    let is_public = operation.get("security").is_some();
+    // How `security(())` is written down.
+    let is_public = operation.get("security") == Some(&json!([{}]));
     operation["security"] = match (is_public, is_api && app_token) {
         (true, false) => json!([]),
         (true, true) => json!([{ "appToken": [] }]),
@@ -206,6 +207,25 @@ fn complete_response(response: &mut Value, status: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_says_so_is_public() {
+        let of = |security: Value, app_token: bool| {
+            let mut operation = json!({
+                "operationId": "list",
+                "tags": ["chats"],
+                "responses": { "200": {} },
+                "security": security,
+            });
+            complete_operation(&mut operation, "/api/v1/chats", app_token);
+            (operation["security"].take(), operation["responses"].get("401").is_some())
+        };
+        assert_eq!(of(json!([{}]), false), (json!([]), false));
+        assert_eq!(of(json!([{}]), true), (json!([{ "appToken": [] }]), true));
+        let bearer = json!([{ "bearer": [] }]);
+        assert_eq!(of(Value::Null, false), (bearer.clone(), true));
+        assert_eq!(of(bearer.clone(), false), (bearer, true));
+    }
 
     #[test]
     fn operations_are_named_by_their_part_and_function() {

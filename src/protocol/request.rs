@@ -165,7 +165,6 @@ pub struct Typing {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sync {
-    #[schema(max_items = 1000)]
     pub chats: Vec<Known>,
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::connection::Authenticated;
 use super::dispatch::{Joined, Nothing};
 use super::frame::{Problem, Sent, Seq};
+use crate::chats::SYNC_CHATS;
 use crate::config::Config;
 use crate::error::CODES;
 use crate::model::event::EventKind;
@@ -26,9 +27,13 @@ pub fn document(config: &Config) -> Value {
     parts.add_pushes();
     let Parts { mut schemas, messages, operations } = parts;
     let codes: Vec<&str> = CODES.iter().map(|code| code.name).collect();
+    let mut names = push::NAMES.to_vec();
+    names.push("*");
     let limits = [
         ("SendMessage", "body", "maxLength", json!(config.limits.body_chars)),
         ("EditMessage", "body", "maxLength", json!(config.limits.body_chars)),
+        ("Sync", "chats", "maxItems", json!(SYNC_CHATS)),
+        ("Subscribe", "events", "items", json!({ "type": "string", "enum": names })),
         ("Problem", "code", "enum", json!(codes)),
     ];
     for (schema, property, limit, value) in limits {

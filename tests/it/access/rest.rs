@@ -27,7 +27,7 @@ async fn every_route_has_a_row() {
 
 #[tokio::test]
 async fn every_cell_of_rest_holds() {
-    let mut world = World::new().await;
+    let mut world = Box::pin(World::new()).await;
     let (mut cells, mut wrong) = (0, Vec::new());
     for row in REST {
         for (role, expected) in row.cells() {

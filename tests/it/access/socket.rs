@@ -20,7 +20,7 @@ fn every_request_has_a_row() {
 
 #[tokio::test]
 async fn every_cell_of_the_socket_holds() {
-    let mut world = World::new().await;
+    let mut world = Box::pin(World::new()).await;
     let (mut cells, mut wrong) = (0, Vec::new());
     for row in SOCKET {
         for (role, expected) in row.cells() {

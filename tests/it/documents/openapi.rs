@@ -92,19 +92,19 @@ fn check_parameters(path: &str, operation: &Value) {
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let named = parameters.iter().filter(|parameter| parameter["in"] == "path");
     let named: BTreeSet<&str> =
-        named.map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        named.map(|parameter| parameter["name"].as_str().expect("a name")).collect();
     assert_eq!(variables, named, "{path}");
 }
 
 fn check_responses(name: &str, is_api: bool, operation: &Value) {
-    let responses = operation["responses"].as_object().unwrap();
+    let responses = operation["responses"].as_object().expect("it has responses");
     let has = |status: &str| responses.contains_key(status);
     assert!(responses.keys().any(|status| status.as_str() < "400"), "{name} never succeeds");
     assert!(has("500") && (!is_api || (has("429") && has("503") && has("504"))), "{name}");
     let needs_token = operation["security"] != json!([]);
     assert!(!needs_token || has("401"), "{name} is never refused");
     for (status, response) in responses {
-        assert!(!response["description"].as_str().unwrap().is_empty(), "{name} {status}");
+        assert!(!response["description"].as_str().expect("a text").is_empty(), "{name} {status}");
         assert!(response["headers"]["X-Request-Id"].is_object(), "{name} {status}");
         let problem = &response["content"]["application/problem+json"];
         let is_probe = name.starts_with("health.") && status == "503";

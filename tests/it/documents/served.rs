@@ -12,14 +12,15 @@ struct Page {
 }
 
 async fn get(app: &TestApp, path: &str) -> Page {
-    let answer = reqwest::get(format!("http://{}{path}", app.address)).await.unwrap();
+    let answer =
+        reqwest::get(format!("http://{}{path}", app.address)).await.expect("the node answers");
     let header = |name: &str| {
         let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()
     };
     let (kind, policy) = (header("content-type"), header("content-security-policy"));
     let status = answer.status().as_u16();
-    Page { status, kind, policy, text: answer.text().await.unwrap() }
+    Page { status, kind, policy, text: answer.text().await.expect("it is text") }
 }
 
 /// R-DE-12: a policy that forbids other hosts and scripts in pages, and pages that need neither.

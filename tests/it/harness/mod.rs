@@ -113,12 +113,13 @@ impl TestApp {
         show_logs();
         let mut all = site.next_settings();
         all.extend(owned(settings));
-        let node = Node::start(config(&all)).await.expect("the node starts");
+        // Boxed, since every test would hold what starting needs.
+        let node = Box::pin(Node::start(config(&all))).await.expect("the node starts");
         let (address, metrics) = (node.http_addr, node.metrics_addr);
         let app = Self { database, address, metrics, node: Some(node), site };
         app.is_ready().await;
         if !all.contains(&("DOCS".to_owned(), "false".to_owned())) {
-            contract::learn(address).await;
+            Box::pin(contract::learn(address)).await;
         }
         app
     }
