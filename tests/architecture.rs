@@ -55,6 +55,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("fred::", &["error", "log", "cluster", "writer", "fanout"]),
     ("axum::", &["ws", "http", "state", "app"]),
     ("hyper", &["http", "dev"]),
+    ("utoipa_axum::", &["http"]),
+    ("utoipa_swagger_ui::", &["http"]),
     ("clap::", &["main", "dev"]),
     ("anyhow::", &["main", "app", "dev"]),
     ("SQL", &["store", "dev"]),
