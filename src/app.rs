@@ -22,7 +22,8 @@ use crate::fanout::hub::Hub;
 use crate::health::Health;
 use crate::http;
 use crate::http::AppState;
-use crate::http::limits::Limits;
+use crate::http::limits::Doors;
+use crate::limits::Limits;
 use crate::log::append::ChatLog;
 use crate::log::partition::Partitioner;
 use crate::log::shard::Shards;
@@ -160,8 +161,11 @@ impl Node {
         let (log, appenders) =
             ChatLog::new(self.shards.clone(), &self.config.log, Arc::clone(&self.metrics));
         self.log = Some(log.clone());
-        let accounts = Accounts::new(pool.clone(), &self.config.auth);
+        let (limits, counters) =
+            Limits::new(&self.config, self.shards.clone(), Arc::clone(&self.metrics));
+        let accounts = Accounts::new(pool.clone(), &self.config.auth, limits.clone());
         let rest = &self.stop.rest;
+        self.edge.spawn("limits", limits.clone().run(counters, rest.clone()));
         self.edge.spawn("append", log.clone().run(appenders, rest.clone()));
         self.edge.spawn("catch up", self.hub.clone().catch_up(rest.clone()));
 
@@ -185,13 +189,13 @@ impl Node {
             announce_ended(accounts.clone(), ephemera.clone(), rest.clone())
         });
 
-        let limits = Limits::new(&self.config);
-        self.edge.spawn("sweep limits", until(rest.clone(), limits.clone().sweep()));
+        let doors = Doors::new(&self.config.rates);
+        self.edge.spawn("sweep doors", until(rest.clone(), doors.clone().sweep()));
         let health = self.health.clone();
         self.edge.spawn("storage", async move { health.prepare_storage().await });
         let state = AppState {
             config: Arc::clone(&self.config),
-            limits,
+            doors,
             health: self.health.clone(),
             edge: Edge {
                 chats: Chats::new(pool.clone(), log.clone(), self.config.limits.members_per_call),
@@ -200,6 +204,7 @@ impl Node {
                 hub: self.hub.clone(),
                 ephemera,
                 health: self.health.clone(),
+                limits,
                 config: Arc::clone(&self.config),
                 metrics: Arc::clone(&self.metrics),
                 open: Arc::default(),

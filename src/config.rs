@@ -5,11 +5,16 @@
 //! compares the two.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+
+mod rates;
+
+pub use rates::{MOST_QUOTAS, Quota, Quotas, Rates};
 
 /// The settings of one node.
 #[derive(Clone, Debug)]
@@ -21,6 +26,7 @@ pub struct Config {
     pub log: Log,
     pub auth: Auth,
     pub limits: Limits,
+    pub rates: Rates,
     pub socket: Socket,
     pub storage: Option<Storage>,
     pub telemetry: Telemetry,
@@ -40,8 +46,8 @@ pub struct Node {
     pub drain_window: Duration,
     /// The `Origin`s that a browser's socket may come from; empty refuses every `Origin`.
     pub allowed_origins: Vec<String>,
-    /// How many proxies in front of the node add to `X-Forwarded-For`.
-    pub trusted_proxy_hops: usize,
+    /// Where the proxies in front of the node are; only these may say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Which parts a node runs.
@@ -105,12 +111,6 @@ pub struct Limits {
     pub request_bytes: usize,
     pub frame_bytes: usize,
     pub members_per_call: usize,
-    /// Requests a second and address at the door of each node, and the burst above it.
-    pub address_rate: u32,
-    pub address_burst: u32,
-    /// The same for sign-up, sign-in and refresh.
-    pub auth_rate: u32,
-    pub auth_burst: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -124,6 +124,10 @@ pub struct Socket {
     pub in_flight: usize,
     /// Sockets of one node, at the most.
     pub max_connections: usize,
+    /// Of these, at each node: of one address, of one address without authentication, of one user.
+    pub per_address: usize,
+    pub waiting_per_address: usize,
+    pub per_user: usize,
 }
 
 /// An S3-compatible store.
@@ -182,7 +186,11 @@ pub const VARIABLES: &[Variable] = &[
     var("SHUTDOWN_GRACE_MS", "30000", "from SIGTERM to the exit, at the most, in ms"),
     var("DRAIN_WINDOW_MS", "5000", "over how long sockets are told to leave, in ms"),
     var("ALLOWED_ORIGINS", "none", "browser origins that may open a socket, comma-separated"),
-    var("TRUSTED_PROXY_HOPS", "0", "proxies in front that add to `X-Forwarded-For`"),
+    var(
+        "TRUSTED_PROXIES",
+        "none",
+        "networks of the proxies in front, comma-separated, `10.0.0.0/8`",
+    ),
     secret("DATABASE_URL", "required", "Postgres, `postgresql://user:password@host:5432/db`"),
     var("DATABASE_MAX_CONNECTIONS", "20", "connections of this node's pool"),
     secret("REDIS_URL", "required", "Redis shards, comma-separated, `redis://host:6379`"),
@@ -206,15 +214,38 @@ pub const VARIABLES: &[Variable] = &[
     var("REQUEST_MAX_BYTES", "65536", "size of a JSON request, in bytes"),
     var("FRAME_MAX_BYTES", "65536", "size of a socket's frame, in bytes"),
     var("MEMBERS_PER_CALL", "1000", "members named by one call"),
-    var("RATE_ADDRESS", "100", "requests per second and address"),
-    var("RATE_ADDRESS_BURST", "300", "requests above that rate that are let through"),
-    var("RATE_AUTH", "5", "sign-ups, sign-ins and refreshes per second and address"),
-    var("RATE_AUTH_BURST", "20", "the same, let through above that rate"),
+    var("RATE_ADDRESS", "300/3s", "all requests of an address, at each node"),
+    var(
+        "RATE_AUTH",
+        "20/4s",
+        "sign-ups, sign-ins, refreshes, one-time tokens of an address, at each node",
+    ),
+    var("RATE_SIGN_UP", "20/1h,100/1d", "sign-ups of an address"),
+    var("RATE_SIGN_IN", "60/10m", "failed sign-ins, refreshes and one-time tokens of an address"),
+    var("SIGN_IN_TRIES", "5", "wrong passwords of a login before each further one waits longer"),
+    var("SIGN_IN_DELAY_MAX", "15m", "the longest such wait"),
+    var("RATE_MAIL", "5/15m,20/1d", "requests that send a mail, of a user or an address"),
+    var("RATE_READ", "300/1m", "reading requests of a user"),
+    var("RATE_CHANGE", "60/1m", "changes of a user's own records: profile, sessions, blocks"),
+    var("RATE_SEND", "100/1m", "messages, edits and deletions of a user"),
+    var("RATE_REACTION", "100/1m,5000/1d", "reactions of a user"),
+    var("RATE_SEARCH", "30/1m,2000/1d", "searches of a user"),
+    var("RATE_DIRECT", "20/10m,200/1d", "direct chats that a user opens"),
+    var("RATE_INVITE", "20/1m,500/1d", "groups made, members added and invites made by a user"),
+    var("RATE_JOIN", "20/10m,200/1d", "joins by invite of a user"),
+    var("RATE_UPLOAD", "30/1m,1000/1d", "files and avatars of a user"),
+    var("RATE_EXPORT", "5/1d", "exports and deletions of an account"),
+    var("RATE_PRESENCE", "60/1m", "questions of a user for others' presence"),
+    var("RATE_TYPING", "10/10s", "`typing` of a socket"),
+    var("RATE_FRAME", "600/10s", "frames of a socket; beyond, it is closed with 4429"),
     var("SOCKET_OUTBOX_BYTES", "262144", "bytes waiting for one socket before 4408"),
     var("SOCKET_HEARTBEAT_MS", "25000", "between pings; two unanswered end the socket, in ms"),
     var("SOCKET_AUTH_TIMEOUT_MS", "10000", "life of a socket without authentication, in ms"),
     var("SOCKET_IN_FLIGHT", "256", "unanswered commands of a socket before reading pauses"),
     var("SOCKET_MAX_CONNECTIONS", "50000", "sockets of one node"),
+    var("SOCKET_PER_ADDRESS", "1000", "sockets of one address, at each node"),
+    var("SOCKET_WAITING_PER_ADDRESS", "50", "of these, without authentication"),
+    var("SOCKET_PER_USER", "50", "sockets of one user, at each node"),
     var("S3_ENDPOINT", "none", "S3-compatible store; without it there are no files"),
     var("S3_REGION", "us-east-1", "its region"),
     var("S3_BUCKET", "chat-files", "the bucket; made at start where it is missing"),
@@ -272,6 +303,7 @@ impl Reader<'_> {
             log: self.log(),
             auth: self.auth(),
             limits: self.limits(),
+            rates: self.rates(),
             socket: self.socket(),
             storage: self.storage(),
             telemetry: Telemetry {
@@ -295,7 +327,7 @@ impl Reader<'_> {
             shutdown_grace: self.millis("SHUTDOWN_GRACE_MS", 30_000),
             drain_window: self.millis("DRAIN_WINDOW_MS", 5_000),
             allowed_origins: self.list("ALLOWED_ORIGINS"),
-            trusted_proxy_hops: self.number("TRUSTED_PROXY_HOPS", 0),
+            trusted_proxies: self.networks("TRUSTED_PROXIES"),
         }
     }
 
@@ -350,10 +382,31 @@ impl Reader<'_> {
             request_bytes: self.number("REQUEST_MAX_BYTES", 65_536),
             frame_bytes: self.number("FRAME_MAX_BYTES", 65_536),
             members_per_call: self.number("MEMBERS_PER_CALL", 1_000),
-            address_rate: self.number("RATE_ADDRESS", 100),
-            address_burst: self.number("RATE_ADDRESS_BURST", 300),
-            auth_rate: self.number("RATE_AUTH", 5),
-            auth_burst: self.number("RATE_AUTH_BURST", 20),
+        }
+    }
+
+    fn rates(&mut self) -> Rates {
+        Rates {
+            address: self.quotas("RATE_ADDRESS", "300/3s"),
+            auth: self.quotas("RATE_AUTH", "20/4s"),
+            sign_up: self.quotas("RATE_SIGN_UP", "20/1h,100/1d"),
+            sign_in: self.quotas("RATE_SIGN_IN", "60/10m"),
+            mail: self.quotas("RATE_MAIL", "5/15m,20/1d"),
+            read: self.quotas("RATE_READ", "300/1m"),
+            change: self.quotas("RATE_CHANGE", "60/1m"),
+            send: self.quotas("RATE_SEND", "100/1m"),
+            reaction: self.quotas("RATE_REACTION", "100/1m,5000/1d"),
+            search: self.quotas("RATE_SEARCH", "30/1m,2000/1d"),
+            direct: self.quotas("RATE_DIRECT", "20/10m,200/1d"),
+            invite: self.quotas("RATE_INVITE", "20/1m,500/1d"),
+            join: self.quotas("RATE_JOIN", "20/10m,200/1d"),
+            upload: self.quotas("RATE_UPLOAD", "30/1m,1000/1d"),
+            export: self.quotas("RATE_EXPORT", "5/1d"),
+            presence: self.quotas("RATE_PRESENCE", "60/1m"),
+            typing: self.quotas("RATE_TYPING", "10/10s"),
+            frame: self.quotas("RATE_FRAME", "600/10s"),
+            sign_in_tries: self.number("SIGN_IN_TRIES", 5),
+            sign_in_delay_max: self.life("SIGN_IN_DELAY_MAX", "15m"),
         }
     }
 
@@ -364,6 +417,9 @@ impl Reader<'_> {
             auth_timeout: self.millis("SOCKET_AUTH_TIMEOUT_MS", 10_000),
             in_flight: self.number("SOCKET_IN_FLIGHT", 256),
             max_connections: self.number("SOCKET_MAX_CONNECTIONS", 50_000),
+            per_address: self.number("SOCKET_PER_ADDRESS", 1_000),
+            waiting_per_address: self.number("SOCKET_WAITING_PER_ADDRESS", 50),
+            per_user: self.number("SOCKET_PER_USER", 50),
         }
     }
 
@@ -413,8 +469,7 @@ impl Reader<'_> {
             config.socket.heartbeat >= Duration::from_secs(1),
             "SOCKET_HEARTBEAT_MS: at least 1000",
         );
-        must(config.limits.address_rate > 0, "RATE_ADDRESS: at least 1");
-        must(config.limits.auth_rate > 0, "RATE_AUTH: at least 1");
+        must(config.rates.sign_in_tries > 0, "SIGN_IN_TRIES: at least 1");
         must(
             config.node.drain_window < config.node.shutdown_grace,
             "DRAIN_WINDOW_MS: shorter than SHUTDOWN_GRACE_MS",
@@ -432,6 +487,25 @@ impl Reader<'_> {
     fn list(&self, name: &str) -> Vec<String> {
         let value = self.text(name, "");
         value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
+    }
+
+    /// Networks, or single addresses.
+    fn networks(&mut self, name: &str) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for entry in self.list(name) {
+            let address = || entry.parse::<IpAddr>().map(IpNet::from);
+            match entry.parse::<IpNet>().or_else(|_| address()) {
+                Ok(network) => networks.push(network.trunc()),
+                Err(_) => self
+                    .problems
+                    .push(format!("{name}={entry:?}: expected a network such as 10.0.0.0/8")),
+            }
+        }
+        networks
+    }
+
+    fn quotas(&mut self, name: &str, default: &str) -> Quotas {
+        self.parsed(name, default, "one or two of COUNT/TIME such as 100/1m or 30/1m,2000/1d")
     }
 
     fn required(&mut self, name: &str) -> SecretString {
@@ -488,53 +562,4 @@ impl FromStr for Life {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::from_lookup(&|name| {
-            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn all_problems_are_reported_together() {
-        let errors = with(&[("LOG_PARTITIONS", "many"), ("JWT_EXPIRE", "soon")]).unwrap_err();
-        let text = errors.to_string();
-        for name in ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "LOG_PARTITIONS", "JWT_EXPIRE"] {
-            assert!(text.contains(name), "{name} is missing in {text}");
-        }
-    }
-
-    #[test]
-    fn sample_and_short_secrets_are_refused_outside_development() {
-        let base = [("DATABASE_URL", "postgresql://h/d"), ("REDIS_URL", "redis://a, redis://b")];
-        let given = |secret: &str, env: &str| {
-            let all = [&base[..], &[("JWT_SECRET", secret), ("APP_ENV", env)]].concat();
-            with(&all)
-        };
-        assert!(given("short", "production").is_err());
-        assert!(given("your-super-secure-jwt-secret-and-more-of-it", "production").is_err());
-        assert!(given("short", "development").is_ok());
-        let config = given("0123456789abcdef0123456789abcdef", "production").unwrap();
-        assert_eq!(config.redis.shards.len(), 2);
-        assert!(!format!("{config:?}").contains("0123456789abcdef"), "Debug shows a secret");
-    }
-
-    #[test]
-    fn the_names_of_the_seed_are_understood() {
-        let config = with(&[
-            ("DATABASE_URL", "postgresql://user:password@localhost:5432/chatdb"),
-            ("REDIS_URL", "redis://localhost"),
-            ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
-            ("JWT_EXPIRE", "1h"),
-            ("MINIO_USER", "minioadmin"),
-            ("MINIO_PASS", "minioadmin"),
-            ("MINIO_URL", "localhost"),
-            ("MINIO_PORT", "9000"),
-        ])
-        .unwrap();
-        assert_eq!(config.storage.unwrap().endpoint, "http://localhost:9000");
-        assert_eq!(config.auth.access_life, Duration::from_hours(1));
-    }
-}
+mod tests;

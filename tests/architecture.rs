@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use chat_service::config::VARIABLES;
+use chat_service::limits::Class;
 use chat_service::metrics::Metrics;
 
 /// The top-level modules from the bottom up, and what each may import. Only modules further up in
@@ -22,24 +23,25 @@ const RANKS: &[(&str, &[&str])] = &[
     ("store", &["model", "error", "config"]),
     ("log", &["model", "error", "config", "metrics", "protocol"]),
     ("cluster", &["log"]),
+    ("limits", &["model", "error", "config", "metrics", "log"]),
     ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
     ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
     ("health", &["config", "store", "log"]),
-    ("accounts", &["model", "error", "config", "store"]),
+    ("accounts", &["model", "error", "config", "store", "limits"]),
     ("chats", &["model", "error", "config", "protocol", "store", "log"]),
     ("messages", &["model", "error", "config", "protocol", "store", "log"]),
     (
         "ws",
         &[
-            "model", "error", "config", "metrics", "protocol", "log", "fanout", "accounts",
-            "chats", "messages", "health",
+            "model", "error", "config", "metrics", "protocol", "log", "limits", "fanout",
+            "accounts", "chats", "messages", "health",
         ],
     ),
     (
         "http",
         &[
-            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "health",
-            "accounts", "chats", "messages", "ws",
+            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "limits",
+            "health", "accounts", "chats", "messages", "ws",
         ],
     ),
     ("dev", &["lifeline"]),
@@ -52,7 +54,7 @@ const ROOTS: &[&str] = &["lib", "main", "app"];
 const HOMES: &[(&str, &[&str])] = &[
     // `model` and `error` know sqlx's types; use cases and the writer pass connections on.
     ("sqlx::", &["model", "error", "store", "writer", "accounts", "chats", "dev"]),
-    ("fred::", &["error", "log", "cluster", "writer", "fanout"]),
+    ("fred::", &["error", "log", "cluster", "limits", "writer", "fanout"]),
     ("axum::", &["ws", "http", "state", "app"]),
     ("hyper", &["http", "dev"]),
     ("clap::", &["main", "dev"]),
@@ -219,17 +221,17 @@ fn migrations_are_numbered_without_a_gap() {
     }
 }
 
-/// What stands in README between `<!-- name -->` and `<!-- /name -->`.
+/// What stands in a paper between `<!-- name -->` and `<!-- /name -->`.
 fn block(readme: &str, name: &str) -> String {
     let (from, to) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let start = readme.find(&from).unwrap_or_else(|| panic!("README has no {from}")) + from.len();
-    let length = readme[start..].find(&to).unwrap_or_else(|| panic!("README has no {to}"));
+    let start = readme.find(&from).unwrap_or_else(|| panic!("there is no {from}")) + from.len();
+    let length = readme[start..].find(&to).unwrap_or_else(|| panic!("there is no {to}"));
     readme[start..start + length].to_owned()
 }
 
-fn assert_block(name: &str, expected: &str) {
-    let found = block(&read("README.md"), name);
-    assert!(found == expected, "between `{name}` and `/{name}` README should say:\n{expected}");
+fn assert_block(paper: &str, name: &str, expected: &str) {
+    let found = block(&read(paper), name);
+    assert!(found == expected, "between `{name}` and `/{name}` {paper} should say:\n{expected}");
 }
 
 #[test]
@@ -239,7 +241,33 @@ fn readme_lists_every_variable() {
         let row = format!("| `{}` | {} | {} |\n", variable.name, variable.default, variable.help);
         table.push_str(&row);
     }
-    assert_block("variables", &table);
+    assert_block("README.md", "variables", &table);
+}
+
+/// R-RL-1.
+#[test]
+fn the_contract_lists_every_class_of_limits() {
+    let mut table = String::from(
+        "| class | counts | by | setting | default | beyond it |\n|---|---|---|---|---|---|\n",
+    );
+    for class in Class::ALL {
+        let variable = VARIABLES.iter().find(|variable| variable.name == class.setting());
+        let default = variable.expect("its setting is a variable").default;
+        let (counts, by, bound) = (class.counts(), class.by().text(), class.at_bound());
+        let (name, setting) = (class.name(), class.setting());
+        let row = format!("| `{name}` | {counts} | {by} | `{setting}` | {default} | {bound} |\n");
+        table.push_str(&row);
+    }
+    assert_block("docs/PROTOCOL.md", "limits", &table);
+}
+
+/// Each class has its own counter.
+#[test]
+fn every_class_is_counted() {
+    let declared = &metrics()["chat_rate_limited_total"];
+    let labels = declared.iter().filter_map(|one| Some(one.label.as_ref()?.1.as_str()));
+    let names = Class::ALL.iter().map(|class| class.name());
+    assert_eq!(labels.collect::<BTreeSet<_>>(), names.collect::<BTreeSet<_>>());
 }
 
 /// A metric's declaration: kind, label with its value, help.
@@ -286,7 +314,7 @@ fn readme_lists_every_metric() {
         let Declared { kind, help, .. } = &declared[0];
         table = format!("{table}| `{name}` | {kind} | {labels} | {help} |\n");
     }
-    assert_block("metrics", &table);
+    assert_block("README.md", "metrics", &table);
 }
 
 /// Variables without a default of their own: an example stands for it.

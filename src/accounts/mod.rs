@@ -33,6 +33,7 @@ use tokio::sync::broadcast;
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Device, EndReason, Session, SessionEnded};
 use crate::model::time::Timestamp;
@@ -65,6 +66,7 @@ struct Inner {
     access_key: AccessKey,
     refresh_key: RefreshKey,
     session_check: SessionCheck,
+    limits: Limits,
     ended: broadcast::Sender<SessionEnded>,
 }
 
@@ -113,7 +115,7 @@ pub struct AuthResult {
 }
 
 impl Accounts {
-    pub fn new(pool: Pool, settings: &config::Auth) -> Self {
+    pub fn new(pool: Pool, settings: &config::Auth, limits: Limits) -> Self {
         let (ended, _) = broadcast::channel(ENDED_CAPACITY);
         let lives = Lives {
             access: settings.access_life,
@@ -127,6 +129,7 @@ impl Accounts {
             access_key: AccessKey::new(settings),
             refresh_key: RefreshKey::new(&settings.jwt_secret),
             session_check: SessionCheck::default(),
+            limits,
             ended,
         };
         Self { inner: Arc::new(inner) }

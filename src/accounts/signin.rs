@@ -11,6 +11,7 @@ use super::passwords::Verdict;
 use super::validate::{self, Problems};
 use super::{Accounts, AuthResult, Client};
 use crate::error::{Error, Result};
+use crate::limits::{self, Familiar, Try};
 use crate::model::id::UserId;
 use crate::model::session::Device;
 use crate::store::users::Credentials;
@@ -33,13 +34,15 @@ impl Accounts {
     /// Opens a session.
     ///
     /// # Errors
-    /// `Unauthenticated`, whatever of the two was wrong; `Invalid` for the device; `Unavailable`.
+    /// `Unauthenticated`, whatever of the two was wrong; `RateLimited` after too many wrong ones;
+    /// `Invalid` for the device; `Unavailable`.
     pub async fn sign_in(&self, request: SignIn, client: &Client) -> Result<AuthResult> {
         let device = request.device.unwrap_or_default();
         let mut problems = Problems::default();
         validate::device(&mut problems, &device);
         problems.finish()?;
 
+        let attempt = self.try_sign_in(&request.login, &device, client).await?;
         let known = self.find_credentials(&request.login).await?;
         let stored = known.as_ref().map(|found| found.password_hash.as_str());
         let verdict = self.inner.passwords.verify(&request.password, stored).await?;
@@ -61,15 +64,34 @@ impl Accounts {
         };
         audit::add(&mut *db, entry).await?;
         db.commit().await?;
+        attempt.passed().await;
         if verdict == Verdict::RightButWeak {
             self.strengthen(&found, &request.password).await;
         }
         Ok(result)
     }
 
+    /// Holds back who has guessed wrongly too often. What the account knows, counts for itself.
+    async fn try_sign_in(&self, login: &str, device: &Device, client: &Client) -> Result<Try> {
+        let device_id = device.id.as_deref();
+        let network = limits::network_of(client.address);
+        let known = if is_possible(login) {
+            let length = if network.is_ipv6() { 64 } else { 32 };
+            let text = format!("{network}/{length}");
+            store::sessions::familiar(&self.inner.pool, login, device_id, &text).await?
+        } else {
+            store::sessions::Familiar::default()
+        };
+        let familiar = match device_id {
+            Some(id) if known.device => Familiar::Device(id),
+            _ if known.address => Familiar::Address(network),
+            _ => Familiar::No,
+        };
+        self.inner.limits.try_sign_in(login, familiar).await
+    }
+
     async fn find_credentials(&self, login: &str) -> Result<Option<Credentials>> {
-        // Nobody is called like this, and Postgres would refuse a NUL as our mistake.
-        if login.len() > MAX_LOGIN_BYTES || login.contains('\0') {
+        if !is_possible(login) {
             return Ok(None);
         }
         store::users::find_credentials(&self.inner.pool, login).await
@@ -106,6 +128,11 @@ impl Accounts {
             tracing::warn!(%error, user.id = %found.id, "a password was not hashed anew");
         }
     }
+}
+
+/// Whether anybody can be called like this; Postgres would refuse a NUL as our mistake.
+fn is_possible(login: &str) -> bool {
+    login.len() <= MAX_LOGIN_BYTES && !login.contains('\0')
 }
 
 const WRONG: Error = Error::Unauthenticated("the login or the password is wrong");

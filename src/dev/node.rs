@@ -77,12 +77,32 @@ pub(super) struct Settings {
     pub(super) defaults: Vec<(&'static str, String)>,
 }
 
-/// Load tests and several people's browsers come from one address here.
-const LIMITS: [(&str, &str); 4] = [
-    ("RATE_ADDRESS", "100000"),
-    ("RATE_ADDRESS_BURST", "200000"),
-    ("RATE_AUTH", "1000"),
-    ("RATE_AUTH_BURST", "5000"),
+/// Load tests and several people's browsers come from one address here, and a load test's users send
+/// as fast as they are answered.
+const LIMITS: [(&str, &str); 23] = [
+    ("RATE_ADDRESS", "200000/2s"),
+    ("RATE_AUTH", "5000/5s"),
+    ("RATE_SIGN_UP", "1000000/1m"),
+    ("RATE_SIGN_IN", "10000/1m"),
+    ("SIGN_IN_TRIES", "1000"),
+    ("RATE_MAIL", "1000/1m"),
+    ("RATE_READ", "1000000/1m"),
+    ("RATE_CHANGE", "100000/1m"),
+    ("RATE_SEND", "1000000/1m"),
+    ("RATE_REACTION", "1000000/1m"),
+    ("RATE_SEARCH", "100000/1m"),
+    ("RATE_DIRECT", "100000/1m"),
+    ("RATE_INVITE", "100000/1m"),
+    ("RATE_JOIN", "100000/1m"),
+    ("RATE_UPLOAD", "100000/1m"),
+    ("RATE_EXPORT", "1000/1m"),
+    ("RATE_PRESENCE", "100000/1m"),
+    ("RATE_TYPING", "1000/1s"),
+    ("RATE_FRAME", "200000/10s"),
+    ("SOCKET_PER_ADDRESS", "50000"),
+    ("SOCKET_WAITING_PER_ADDRESS", "50000"),
+    ("SOCKET_PER_USER", "50000"),
+    ("SIGN_IN_DELAY_MAX", "10s"),
 ];
 
 impl Settings {
@@ -157,7 +177,7 @@ mod tests {
         };
         assert_eq!(env("RATE_AUTH"), None, "left to what is inherited");
         assert_eq!(env("DATABASE_URL"), Some("private"));
-        assert_eq!(env("RATE_ADDRESS"), Some("100000"));
+        assert_eq!(env("RATE_ADDRESS"), Some("200000/2s"));
         assert_eq!(env("ALLOWED_ORIGINS"), Some("http://127.0.0.1:1,http://localhost:1"));
     }
 }

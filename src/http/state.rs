@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use super::limits::Limits;
+use super::limits::Doors;
 use crate::accounts::Accounts;
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::health::Health;
+use crate::limits::Limits;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::ws::Edge;
@@ -16,8 +17,8 @@ use crate::ws::Edge;
 #[derive(Clone)]
 pub struct AppState {
     pub config: Arc<Config>,
-    /// The rate limits at this node's door.
-    pub limits: Limits,
+    /// The limits at this node's door.
+    pub doors: Doors,
     pub health: Health,
     pub edge: Edge,
 }
@@ -34,7 +35,7 @@ macro_rules! parts {
 
 parts! {
     Arc<Config> => config,
-    Limits => limits,
+    Limits => edge.limits,
     Health => health,
     Edge => edge,
     Accounts => edge.accounts,

@@ -8,10 +8,13 @@
 //! | `<prefix>:{<tag>}:lease` | string | the lease's time | writers | writers |
 //! | `<prefix>:{nodes}:names` | set | for ever | nodes | nodes |
 //! | `<prefix>:{nodes}:node:<name>` | string, boot id | the lease's time | that node | nodes |
+//! | `<prefix>:{limits-<shard>}:edges` | sorted set | for ever, its members 10 s | edges | edges |
+//! | `<prefix>:{limits-<shard>}:<class>:<subject>` | string | until it says nothing | edges | edges |
 //! | `<prefix>:live` | channel | – | edges | edges |
 //!
 //! A partition's tag is chosen so that the partitions spread evenly over the slots of a Redis
-//! Cluster: plain numbers leave some primaries empty.
+//! Cluster: plain numbers leave some primaries empty. All limits of a shard share one tag, so that
+//! one call can count for many users.
 
 /// How many tags are tried for a partition, at the most.
 const MOST_TRIES: u32 = 1_000_000;
@@ -58,6 +61,16 @@ impl Keys {
 
     pub fn node(&self, name: &str) -> String {
         format!("{}:{{nodes}}:node:{name}", self.prefix)
+    }
+
+    /// The nodes that count, and so share a limit while Redis is away.
+    pub fn edges(&self, shard: usize) -> String {
+        format!("{}:{{limits-{shard}}}:edges", self.prefix)
+    }
+
+    /// What a subject has used of a class of limits.
+    pub fn limit(&self, shard: usize, class: &str, subject: &str) -> String {
+        format!("{}:{{limits-{shard}}}:{class}:{subject}", self.prefix)
     }
 
     /// The channel of ephemera: typing, ended sessions.

@@ -196,6 +196,43 @@ pub async fn set_client(
     Ok(())
 }
 
+/// What an account's sessions of the last month know of somebody who is signing in.
+#[derive(Clone, Copy, Debug, Default, FromRow)]
+pub struct Familiar {
+    pub device: bool,
+    pub address: bool,
+}
+
+/// Looks at the newest sessions of whoever has this name or address, ended ones too, but not those
+/// that were taken away. An unknown login knows nobody.
+pub async fn familiar(
+    db: impl PgExecutor<'_>,
+    login: &str,
+    device_id: Option<&str>,
+    network: &str,
+) -> Result<Familiar> {
+    let found = sqlx::query_as(
+        "select coalesce(bool_or(newest.device_id = $2), false) as device,
+                coalesce(bool_or(newest.ip <<= $3::text::inet), false) as address
+         from (
+             select sessions.device_id, sessions.ip
+             from users
+             join sessions on sessions.user_id = users.id
+             where (lower(users.username) = lower($1) or lower(users.email) = lower($1))
+               and sessions.last_seen_at > now() - interval '30 days'
+               and coalesce(sessions.end_reason not in ('revoked', 'tokenReuse'), true)
+             order by sessions.id desc
+             limit 100
+         ) as newest",
+    )
+    .bind(login)
+    .bind(device_id)
+    .bind(network)
+    .fetch_one(db)
+    .await?;
+    Ok(found)
+}
+
 /// Which sessions of a user to end.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {

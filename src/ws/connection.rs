@@ -10,10 +10,12 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 
 use super::dispatch::{self, Taken};
+use super::limits::{Place, SocketLimits, class_of};
 use super::{Edge, frame};
 use crate::accounts::Caller;
 use crate::error::{Error, Result};
 use crate::fanout::connection::Connection;
+use crate::limits::{Class, Subject};
 use crate::model::id::UserId;
 use crate::model::time::Timestamp;
 use crate::protocol::close::Close;
@@ -38,17 +40,28 @@ const SESSION_CHECK_EVERY: u64 = 4;
 /// Why a connection ends, where it is not simply gone.
 type Ended = Option<Close>;
 
-pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller>) {
-    let caller = match caller {
-        Some(caller) => caller,
-        None => {
-            match timeout(edge.config.socket.auth_timeout, first_frame(&edge, &mut socket)).await {
-                Ok(Some(caller)) => caller,
-                Ok(None) => return,
-                Err(_) => return close(&mut socket, Close::Unauthenticated).await,
-            }
+/// `place` is the socket's in the counts of open ones; it ends with the connection.
+pub(super) async fn run(
+    edge: Edge,
+    mut socket: WebSocket,
+    caller: Option<Caller>,
+    mut place: Place,
+) {
+    let limits = SocketLimits::new(&edge.config.rates);
+    let caller = if let Some(caller) = caller {
+        caller
+    } else {
+        let authenticating = first_frame(&edge, &mut socket, &limits);
+        match timeout(edge.config.socket.auth_timeout, authenticating).await {
+            Ok(Some(caller)) => caller,
+            Ok(None) => return,
+            Err(_) => return close(&mut socket, Close::Unauthenticated).await,
         }
     };
+    if let Err(why) = place.belongs_to(caller.user_id, edge.config.socket.per_user) {
+        edge.limits.note_refusal(Class::Sockets, Subject::User(caller.user_id));
+        return close(&mut socket, why).await;
+    }
     let outbox_bytes = edge.config.socket.outbox_bytes;
     let connection = Arc::new(Connection::new(caller.user_id, caller.session_id, outbox_bytes));
     if let Err(error) = edge.hub.attach(&connection).await {
@@ -67,6 +80,7 @@ pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller
 
     let mut life = Life {
         frames: Vec::new(),
+        limits,
         edge: &edge,
         connection: &connection,
         expires_at: caller.expires_at,
@@ -96,10 +110,15 @@ fn ready(edge: &Edge, connection: &Connection) -> Bytes {
 
 /// Waits for `authenticate`; anything else is refused, and the client may try again until its time
 /// is over.
-async fn first_frame(edge: &Edge, socket: &mut WebSocket) -> Option<Caller> {
+async fn first_frame(edge: &Edge, socket: &mut WebSocket, limits: &SocketLimits) -> Option<Caller> {
     let mut malformed = 0;
     loop {
-        let text = match socket.recv().await? {
+        let frame = socket.recv().await?;
+        if let Err(why) = limits.frame(&edge.limits, Subject::Nobody) {
+            close(socket, why).await;
+            return None;
+        }
+        let text = match frame {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,
             Ok(Message::Binary(_)) => {
@@ -168,6 +187,7 @@ const FRAMES_KEPT: usize = 16;
 
 struct Life<'a> {
     frames: Vec<Bytes>,
+    limits: SocketLimits,
     edge: &'a Edge,
     connection: &'a Arc<Connection>,
     /// The access token's end; a new one can be brought meanwhile.
@@ -210,6 +230,8 @@ impl Life<'_> {
 
     /// Takes a frame; 1 where it broke the protocol.
     async fn take(&mut self, message: Message) -> Result<u32, Ended> {
+        let user = self.connection.user;
+        self.limits.frame(&self.edge.limits, Subject::User(user)).map_err(Some)?;
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => return Ok(1),
@@ -228,6 +250,17 @@ impl Life<'_> {
         };
         if envelope.event == "authenticate" {
             return Box::pin(self.renew(&envelope)).await;
+        }
+        let counted = match class_of(&envelope.event) {
+            Some(class) => {
+                let (limits, rates) = (&self.edge.limits, &self.edge.config.rates);
+                self.limits.request(limits, rates, user, class).await.map_err(Some)?
+            }
+            None => Err(dispatch::unknown(&envelope.event)),
+        };
+        if let Err(error) = counted {
+            dispatch::refuse(self.connection, envelope.id.as_deref(), &error);
+            return Ok(0);
         }
         match dispatch::take(self.edge, self.connection, &envelope).await {
             Taken::Well => Ok(0),

@@ -74,7 +74,13 @@ pub(super) async fn take(
     }
 }
 
-fn refuse(connection: &Connection, id: Option<&str>, error: &Error) -> Taken {
+/// What is said of an event that there is not.
+pub(super) fn unknown(event: &str) -> Error {
+    let shown: String = event.chars().take(ID_CHARS).collect();
+    Error::invalid("event", format!("{shown:?} is unknown"))
+}
+
+pub(super) fn refuse(connection: &Connection, id: Option<&str>, error: &Error) -> Taken {
     if let Some(id) = id {
         connection.outbox.answer(frame::failed(id, error));
     }
@@ -107,10 +113,7 @@ async fn rare(edge: &Edge, connection: &Arc<Connection>, envelope: &Envelope<'_>
             answer(connection, id, Nothing {});
             Ok(())
         }
-        other => {
-            let shown: String = other.chars().take(ID_CHARS).collect();
-            Err(Error::invalid("event", format!("{shown:?} is unknown")))
-        }
+        other => Err(Error::internal(format!("{other:?} has a class and no handler"))),
     }
 }
 

@@ -12,22 +12,25 @@ mod connection;
 mod dispatch;
 pub mod drain;
 mod frame;
+mod limits;
+
+pub use limits::OpenSockets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
-use crate::accounts::{Accounts, Caller};
+use crate::accounts::Accounts;
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fanout::ephemera::Ephemera;
 use crate::fanout::hub::Hub;
 use crate::health::Health;
+use crate::limits::{Class, ClientAddress, Limits, Subject};
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 
@@ -52,39 +55,17 @@ pub struct Edge {
     pub hub: Hub,
     pub ephemera: Ephemera,
     pub health: Health,
+    pub limits: Limits,
     pub config: Arc<Config>,
     pub metrics: Arc<Metrics>,
     pub open: Arc<OpenSockets>,
-}
-
-/// Counts this node's sockets.
-#[derive(Default)]
-pub struct OpenSockets(AtomicUsize);
-
-/// A socket's place in that count, given back when it is dropped.
-struct Place(Arc<OpenSockets>);
-
-impl OpenSockets {
-    fn take(self: &Arc<Self>, most: usize) -> Option<Place> {
-        let place = Place(Arc::clone(self));
-        (self.0.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
-    }
-
-    pub fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Upgrades to a socket. A token in a header or subprotocol is checked before that; without one the
 /// first frame must bring it.
 pub async fn upgrade(
     State(edge): State<Edge>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response> {
@@ -96,8 +77,11 @@ pub async fn upgrade(
         Some(token) => Some(edge.accounts.authenticate(token).await?),
         None => None,
     };
-    let most = edge.config.socket.max_connections;
-    let place = edge.open.take(most).ok_or(Error::unavailable("this node"))?;
+    let place = edge.open.take(&edge.config.socket, address).inspect_err(|error| {
+        if matches!(error, Error::RateLimited { .. }) {
+            edge.limits.note_refusal(Class::Sockets, Subject::of_address(address));
+        }
+    })?;
     let frame_bytes = edge.config.limits.frame_bytes;
     Ok(upgrade
         .protocols([PROTOCOL])
@@ -106,17 +90,7 @@ pub async fn upgrade(
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(frame_bytes)
         .max_frame_size(frame_bytes)
-        .on_upgrade(move |socket| serve(edge, socket, caller, place)))
-}
-
-async fn serve(
-    edge: Edge,
-    socket: axum::extract::ws::WebSocket,
-    caller: Option<Caller>,
-    place: Place,
-) {
-    connection::run(edge, socket, caller).await;
-    drop(place);
+        .on_upgrade(move |socket| connection::run(edge, socket, caller, place)))
 }
 
 /// A browser says where its page came from; nothing else does. So without the header there is no

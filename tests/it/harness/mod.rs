@@ -12,7 +12,7 @@ mod services;
 mod socket;
 
 pub(crate) use check::{check_chat, seqs};
-pub(crate) use client::{Answer, Http};
+pub(crate) use client::{Answer, Http, PASSWORD};
 pub(crate) use database::Database;
 pub(crate) use load::Load;
 use process::NodeProcess;
@@ -38,6 +38,26 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Partitions of a test's cluster.
 const PARTITIONS: u16 = 8;
+
+/// The limits beside those at the door.
+const LIMITS: [&str; 16] = [
+    "RATE_SIGN_UP",
+    "RATE_SIGN_IN",
+    "RATE_MAIL",
+    "RATE_READ",
+    "RATE_CHANGE",
+    "RATE_SEND",
+    "RATE_REACTION",
+    "RATE_SEARCH",
+    "RATE_DIRECT",
+    "RATE_INVITE",
+    "RATE_JOIN",
+    "RATE_UPLOAD",
+    "RATE_EXPORT",
+    "RATE_PRESENCE",
+    "RATE_TYPING",
+    "RATE_FRAME",
+];
 
 /// A running node of a test's cluster; the first one's end is the end of the database.
 pub(crate) struct TestApp {
@@ -110,7 +130,8 @@ impl TestApp {
         show_logs();
         let mut all = site.next_settings();
         all.extend(owned(settings));
-        let node = Node::start(config(&all)).await.expect("the node starts");
+        // Boxed: its future holds the whole configuration, and every test would.
+        let node = Box::pin(Node::start(config(&all))).await.expect("the node starts");
         let (address, metrics) = (node.http_addr, node.metrics_addr);
         let app = Self { database, address, metrics, node: Some(node), site };
         app.is_ready().await;
@@ -234,11 +255,14 @@ impl Site {
             ("LOG_LEASE_MS", "1500"),
             ("DRAIN_WINDOW_MS", "200"),
             ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
-            ("RATE_ADDRESS", "10000"),
-            ("RATE_ADDRESS_BURST", "10000"),
-            ("RATE_AUTH", "10000"),
-            ("RATE_AUTH_BURST", "10000"),
+            ("RATE_ADDRESS", "100000/10s"),
+            ("RATE_AUTH", "100000/10s"),
+            ("SIGN_IN_TRIES", "1000"),
         ]);
+        // All that Redis counts, and what sockets may ask.
+        for name in LIMITS {
+            all.push((name.to_owned(), "100000/10s".to_owned()));
+        }
         all.extend(owned(settings));
         Self { settings: all, nodes: AtomicUsize::new(1) }
     }
