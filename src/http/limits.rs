@@ -154,10 +154,12 @@ pub fn class(state: &AppState, class: Class, routes: Router<AppState>) -> Router
 
 /// Refuses to serve a route that nobody gave a class.
 pub async fn has_class(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let response = next.run(request).await;
     // A path without this method is answered by no route.
     let is_route = response.status() != StatusCode::METHOD_NOT_ALLOWED;
-    if response.extensions_mut().remove::<Classed>().is_none() && is_route {
+    let has_class = response.extensions().get::<Classed>().is_some()
+        || response.extensions().get::<TurnedAway>().is_some();
+    if is_route && !has_class {
         return Error::internal("this route has no class of limits").into_response();
     }
     response

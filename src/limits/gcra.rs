@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::{MOST_QUOTAS, Quota, Quotas};
+use crate::config::{MOST_QUOTAS, Quota};
 
 /// How much of some quotas one subject has used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,9 +12,9 @@ pub struct Used([Option<Instant>; MOST_QUOTAS]);
 impl Used {
     /// Takes one of each quota, of which a node has the `share`th part; nothing where one of them
     /// has none. An error says when to try again.
-    pub fn take(&mut self, quotas: &Quotas, share: u32, now: Instant) -> Result<(), Duration> {
+    pub fn take(&mut self, quotas: &[Quota], share: u32, now: Instant) -> Result<(), Duration> {
         let mut after = *self;
-        for (whole_at, quota) in after.0.iter_mut().zip(quotas.all()) {
+        for (whole_at, quota) in after.0.iter_mut().zip(quotas) {
             *whole_at = Some(take(*whole_at, *quota, share, now)?);
         }
         *self = after;
@@ -22,8 +22,8 @@ impl Used {
     }
 
     /// Gives one back.
-    pub fn give_back(&mut self, quotas: &Quotas, share: u32) {
-        for (whole_at, quota) in self.0.iter_mut().zip(quotas.all()) {
+    pub fn give_back(&mut self, quotas: &[Quota], share: u32) {
+        for (whole_at, quota) in self.0.iter_mut().zip(quotas) {
             *whole_at = whole_at.and_then(|at| at.checked_sub(interval(*quota, share)));
         }
     }
@@ -53,17 +53,18 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Quotas;
 
     fn taken(used: &mut Used, quotas: &Quotas, share: u32, now: Instant) -> usize {
-        (0..1_000).take_while(|_| used.take(quotas, share, now).is_ok()).count()
+        (0..1_000).take_while(|_| used.take(quotas.all(), share, now).is_ok()).count()
     }
 
     #[test]
     fn a_burst_is_the_count_and_comes_back_evenly() {
-        let (quotas, start) = ("10/1m".parse().unwrap(), Instant::now());
+        let (quotas, start): (Quotas, _) = ("10/1m".parse().unwrap(), Instant::now());
         let mut used = Used::default();
         assert_eq!(taken(&mut used, &quotas, 1, start), 10);
-        assert_eq!(used.take(&quotas, 1, start), Err(Duration::from_secs(6)));
+        assert_eq!(used.take(quotas.all(), 1, start), Err(Duration::from_secs(6)));
         assert_eq!(taken(&mut used, &quotas, 1, start + Duration::from_secs(13)), 2);
         assert!(!used.is_idle(start + Duration::from_secs(30)));
         assert_eq!(taken(&mut used, &quotas, 1, start + Duration::from_mins(5)), 10);
@@ -71,12 +72,12 @@ mod tests {
 
     #[test]
     fn both_quotas_hold_and_what_one_refuses_costs_nothing_of_the_other() {
-        let (quotas, start) = ("10/1m,15/1d".parse().unwrap(), Instant::now());
+        let (quotas, start): (Quotas, _) = ("10/1m,15/1d".parse().unwrap(), Instant::now());
         let mut used = Used::default();
         assert_eq!(taken(&mut used, &quotas, 1, start), 10);
         assert_eq!(taken(&mut used, &quotas, 1, start + Duration::from_mins(1)), 5);
         assert_eq!(taken(&mut used, &quotas, 1, start + Duration::from_mins(2)), 0);
-        used.give_back(&quotas, 1);
+        used.give_back(quotas.all(), 1);
         assert_eq!(taken(&mut used, &quotas, 1, start + Duration::from_mins(2)), 1);
     }
 

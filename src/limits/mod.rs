@@ -23,7 +23,7 @@ mod subject;
 mod tab;
 mod tries;
 
-pub use class::Class;
+pub use class::{By, Class};
 pub use subject::{ClientAddress, Subject, network_of};
 pub use tries::{Familiar, Try};
 
@@ -53,9 +53,11 @@ use tries::Tries;
 
 /// All nodes' credit together, as a part of a quota: one in so many.
 const OVERSHOOT: u32 = 20;
-/// The largest lease: a part of a quota, one in so many, and a number.
+/// The largest lease: a part of a quota, one in so many, and a number. What lapses is lost to the
+/// user, so there is none where the quota is smaller than this.
 const LEASE_PART: u32 = 10;
 const LEASE_MOST: u32 = 256;
+const LEASED_FROM: u32 = 50;
 /// The most that a node lets pass before it was counted.
 const CREDIT_MOST: u32 = 64;
 
@@ -116,7 +118,6 @@ struct Inner {
     node: String,
     /// Nodes that count, as last known.
     nodes: AtomicU32,
-    /// By shard: until when it counts as away.
     away: Mutex<Vec<Option<Instant>>>,
     queues: Vec<mpsc::Sender<Charge>>,
     tabs: Vec<Mutex<HashMap<(Class, Subject), Tab>>>,
@@ -124,6 +125,16 @@ struct Inner {
     tries: Bounded<Subject, Tries>,
     notes: Notes,
     metrics: Arc<Metrics>,
+}
+
+/// Whether a shard is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Good,
+    /// It did not answer a while ago, and is to be asked again.
+    Doubtful,
+    /// It did not answer just now.
+    Away,
 }
 
 /// The counters' ends of the queues, to be run by [`Limits::run`].
@@ -176,7 +187,8 @@ impl Limits {
     pub async fn take(&self, class: Class, subject: Subject) -> Result<Standing, Refusal> {
         match self.try_take(class, subject) {
             Ok(taken) => taken,
-            Err(lease) => self.ask(class, subject, lease).await,
+            // Boxed, since every idle socket's task would be larger by it.
+            Err(lease) => Box::pin(self.ask(class, subject, lease)).await,
         }
     }
 
@@ -185,8 +197,11 @@ impl Limits {
         let (inner, now) = (&*self.inner, Instant::now());
         let Some(bounds) = inner.bounds(class) else { return Ok(Ok(Standing::default())) };
         let shard = inner.shard_of(subject).index;
-        if inner.is_away(shard, now) {
-            return Ok(self.take_share(class, subject, now));
+        match inner.reach(shard, now) {
+            Reach::Good => {}
+            // No credit: it may never be counted.
+            Reach::Doubtful => return Err(0),
+            Reach::Away => return Ok(self.take_share(class, subject, now)),
         }
         let taken = inner.tab(class, subject, |tab| tab.take(bounds, now));
         match taken.unwrap_or(Taken::Ask(0)) {
@@ -230,8 +245,8 @@ impl Limits {
         now: Instant,
     ) -> Result<Standing, Refusal> {
         let inner = &*self.inner;
-        let Some(quotas) = class.quotas(&inner.rates) else { return Ok(Standing::default()) };
         inner.metrics.limits_alone.increment(1);
+        let quotas = inner.quotas(class);
         let taken = inner.shares.take((class, subject), quotas, inner.nodes(), now);
         taken.map(|()| Standing::default()).map_err(|retry_after| {
             self.note_refusal(class, subject);
@@ -243,10 +258,9 @@ impl Limits {
     /// fewer is left until it would have come back anyway.
     pub fn give_back(&self, class: Class, subject: Subject) {
         let inner = &*self.inner;
-        let Some(quotas) = class.quotas(&inner.rates) else { return };
         let shard = inner.shard_of(subject).index;
-        if inner.is_away(shard, Instant::now()) {
-            let nodes = inner.nodes();
+        if inner.reach(shard, Instant::now()) == Reach::Away {
+            let (quotas, nodes) = (inner.quotas(class), inner.nodes());
             inner.shares.with((class, subject), |used| used.give_back(quotas, nodes));
             return;
         }
@@ -274,7 +288,11 @@ impl Inner {
     fn bounds(&self, class: Class) -> Option<Bounds> {
         let smallest = self.quotas(class).iter().map(|quota| quota.count).min()?;
         class.by().is_shared().then(|| Bounds {
-            lease: (smallest / LEASE_PART).clamp(1, LEASE_MOST),
+            lease: if smallest < LEASED_FROM || class.by() != By::Caller {
+                0
+            } else {
+                (smallest / LEASE_PART).min(LEASE_MOST)
+            },
             credit: (smallest / OVERSHOOT / self.nodes()).min(CREDIT_MOST),
         })
     }
@@ -308,13 +326,17 @@ impl Inner {
         Some(work(tabs.entry((class, subject)).or_default()))
     }
 
-    fn is_away(&self, shard: usize, now: Instant) -> bool {
-        let away = self.away.lock().expect("nothing panics while the lock is held");
-        away[shard].is_some_and(|until| now < until)
+    fn reach(&self, shard: usize, now: Instant) -> Reach {
+        match self.away()[shard] {
+            None => Reach::Good,
+            Some(until) if now < until => Reach::Away,
+            Some(_) => Reach::Doubtful,
+        }
     }
 
-    fn away(&self, shard: usize, until: Instant) {
-        self.away.lock().expect("nothing panics while the lock is held")[shard] = Some(until);
+    /// By shard: until when it is left alone. It counts as good again when it has answered.
+    fn away(&self) -> MutexGuard<'_, Vec<Option<Instant>>> {
+        self.away.lock().expect("nothing panics while the lock is held")
     }
 
     /// What is counted of a subject is gone.

@@ -85,6 +85,7 @@ async fn count(inner: &Inner, shard: &Shard, batch: Vec<Charge>) {
         Ok(Err(error)) => return lose(inner, shard, batch, &error.to_string()),
         Err(_) => return lose(inner, shard, batch, "no answer in time"),
     };
+    inner.away()[shard.index] = None;
     let (mut reply, now) = (reply.into_iter(), Instant::now());
     for charge in batch {
         let granted = small(reply.next());
@@ -115,9 +116,17 @@ fn settle(inner: &Inner, charge: Charge, granted: u32, standing: Standing, now: 
 
 /// Redis did not count these: who waits is told, so as to be counted here.
 fn lose(inner: &Inner, shard: &Shard, batch: Vec<Charge>, error: &str) {
-    tracing::warn!(error, shard = shard.index, "limits are counted by each node alone for now");
-    inner.away(shard.index, Instant::now() + AWAY);
+    let now = Instant::now();
+    let before = inner.away()[shard.index].replace(now + AWAY);
+    if before.is_none() {
+        tracing::warn!(error, shard = shard.index, "each node counts limits alone for now");
+    }
     for charge in batch {
+        if charge.owed > 0 {
+            let (of, quotas) = ((charge.class, charge.subject), inner.quotas(charge.class));
+            // It has passed already; what is left of the share is less by it.
+            inner.shares.take(of, quotas, inner.nodes(), now).ok();
+        }
         if let Some(tab) = inner.tabs(charge.subject).get_mut(&(charge.class, charge.subject)) {
             tab.lost(charge.owed.max(0).unsigned_abs());
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::gcra::Used;
 use super::{Class, Subject};
-use crate::config::Quotas;
+use crate::config::Quota;
 
 /// Keys remembered. What comes beyond them counts as one.
 const CAPACITY: usize = 50_000;
@@ -58,7 +58,7 @@ impl Shares {
     pub(super) fn take(
         &self,
         of: (Class, Subject),
-        quotas: &Quotas,
+        quotas: &[Quota],
         nodes: u32,
         now: Instant,
     ) -> Result<(), Duration> {

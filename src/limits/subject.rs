@@ -77,6 +77,6 @@ mod tests {
     fn places_are_frozen() {
         let user = Subject::User(UserId("018f0000-0000-7000-8000-000000000001".parse().unwrap()));
         let network = Subject::of_address("192.0.2.7".parse().unwrap());
-        assert_eq!([place(user, 1_000), place(network, 1_000)], [0, 0]);
+        assert_eq!([place(user, 1_000), place(network, 1_000)], [823, 333]);
     }
 }

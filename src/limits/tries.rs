@@ -17,7 +17,7 @@ use fred::types::scripts::Script;
 use sha2::{Digest, Sha256};
 
 use super::settle::PATIENCE;
-use super::{Class, Limits, Subject, network_of};
+use super::{Class, Limits, Reach, Subject, network_of};
 use crate::error::{Error, Result};
 
 /// The delay behind the last of the tries that have none.
@@ -74,7 +74,7 @@ impl Limits {
     async fn try_in_redis(&self, subject: Subject) -> Option<Duration> {
         let inner = &self.inner;
         let shard = inner.shard_of(subject);
-        if inner.is_away(shard.index, Instant::now()) {
+        if inner.reach(shard.index, Instant::now()) == Reach::Away {
             return None;
         }
         let key = inner.shards.keys.limit(shard.index, Class::Login.name(), &subject.to_string());

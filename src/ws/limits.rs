@@ -10,11 +10,11 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
-use crate::config::{self, Quotas, Rates};
+use crate::config::{self, Rates};
 use crate::error::{Error, Result};
 use crate::limits::gcra::Used;
 use crate::limits::{Class, Limits, Subject, network_of};
@@ -22,7 +22,7 @@ use crate::model::id::UserId;
 use crate::protocol::close::Close;
 
 /// Refusals of one socket before it is closed: so many at once, and so many more with each time.
-const REFUSALS: &str = "50/10s";
+const REFUSALS: config::Quota = config::Quota { count: 50, period: Duration::from_secs(10) };
 
 /// The class of a request; none where there is no such request.
 pub(super) fn class_of(event: &str) -> Option<Class> {
@@ -41,7 +41,6 @@ pub(super) struct SocketLimits {
     frames: DefaultDirectRateLimiter,
     typing: Used,
     refusals: Used,
-    refusals_allowed: Quotas,
 }
 
 impl SocketLimits {
@@ -54,7 +53,6 @@ impl SocketLimits {
             frames: RateLimiter::direct(quota),
             typing: Used::default(),
             refusals: Used::default(),
-            refusals_allowed: REFUSALS.parse().expect("it is a quota"),
         }
     }
 
@@ -77,13 +75,15 @@ impl SocketLimits {
         let subject = Subject::User(user);
         let refused = match class {
             Class::Frame => return Ok(Ok(())),
-            Class::Typing => self.typing.take(&rates.typing, 1, Instant::now()).inspect_err(|_| {
-                limits.note_refusal(class, subject);
-            }),
+            Class::Typing => {
+                self.typing.take(rates.typing.all(), 1, Instant::now()).inspect_err(|_| {
+                    limits.note_refusal(class, subject);
+                })
+            }
             _ => limits.take(class, subject).await.map(drop).map_err(|no| no.retry_after),
         };
         let Err(retry_after) = refused else { return Ok(Ok(())) };
-        let goes_on = self.refusals.take(&self.refusals_allowed, 1, Instant::now()).is_err();
+        let goes_on = self.refusals.take(&[REFUSALS], 1, Instant::now()).is_err();
         if goes_on {
             limits.note_refusal(Class::Frame, subject);
             return Err(Close::TooMany);
@@ -120,7 +120,7 @@ pub(super) struct Place {
 }
 
 impl OpenSockets {
-    /// A place for a socket of this address, whose user is not known yet.
+    /// A place for a socket of this address; whether its user is known is known already.
     ///
     /// # Errors
     /// `Unavailable` where the node is full, `RateLimited` where the address has too many.
@@ -128,6 +128,7 @@ impl OpenSockets {
         self: &Arc<Self>,
         bounds: &config::Socket,
         address: IpAddr,
+        is_known: bool,
     ) -> Result<Place> {
         let network = network_of(address);
         let sockets = Arc::clone(self);
@@ -137,8 +138,8 @@ impl OpenSockets {
         if before >= bounds.max_connections {
             return Err(Error::unavailable("this node"));
         }
-        place.is_waiting = true;
-        let waiting = self.waiting.add(network);
+        place.is_waiting = !is_known;
+        let waiting = if is_known { 0 } else { self.waiting.add(network) };
         if of_address > bounds.per_address || waiting > bounds.waiting_per_address {
             return Err(Error::RateLimited { retry_after: bounds.auth_timeout });
         }
@@ -153,8 +154,9 @@ impl OpenSockets {
 impl Place {
     /// The socket's user is known now. An error closes it: the user has too many.
     pub(super) fn belongs_to(&mut self, user: UserId, most: usize) -> Result<(), Close> {
-        self.sockets.waiting.remove(self.network);
-        self.is_waiting = false;
+        if std::mem::take(&mut self.is_waiting) {
+            self.sockets.waiting.remove(self.network);
+        }
         self.user = Some(user);
         if self.sockets.of_user.add(user) > most { Err(Close::TooMany) } else { Ok(()) }
     }
@@ -196,8 +198,6 @@ impl<K: Copy + Eq + Hash> Counts<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn bounds() -> config::Socket {
@@ -218,24 +218,24 @@ mod tests {
         let (sockets, bounds) = (Arc::<OpenSockets>::default(), bounds());
         let address = |last: u8| IpAddr::from([192, 0, 2, last]);
         let user = UserId::new();
-        let mut first = sockets.take(&bounds, address(1)).unwrap();
-        assert!(sockets.take(&bounds, address(1)).is_err(), "one waits already");
+        let mut first = sockets.take(&bounds, address(1), false).unwrap();
+        assert!(sockets.take(&bounds, address(1), false).is_err(), "one waits already");
         first.belongs_to(user, bounds.per_user).unwrap();
-        let mut second = sockets.take(&bounds, address(1)).unwrap();
+        let mut second = sockets.take(&bounds, address(1), false).unwrap();
         second.belongs_to(user, bounds.per_user).unwrap();
-        let mut third = sockets.take(&bounds, address(1)).unwrap();
+        let mut third = sockets.take(&bounds, address(1), false).unwrap();
         assert_eq!(third.belongs_to(user, bounds.per_user), Err(Close::TooMany));
         assert!(matches!(
-            sockets.take(&bounds, address(1)).map(drop),
+            sockets.take(&bounds, address(1), false).map(drop),
             Err(Error::RateLimited { .. })
         ));
-        let _other = sockets.take(&bounds, address(2)).unwrap();
-        let full = sockets.take(&bounds, address(3)).map(drop);
+        let _other = sockets.take(&bounds, address(2), true).unwrap();
+        let full = sockets.take(&bounds, address(3), false).map(drop);
         assert!(matches!(full, Err(Error::Unavailable { .. })));
         drop((first, second, third));
         assert_eq!(sockets.count(), 1);
         assert!(sockets.of_user.0.lock().unwrap().is_empty());
         assert_eq!(sockets.of_address.0.lock().unwrap().len(), 1);
-        assert!(sockets.take(&bounds, address(1)).is_ok());
+        assert!(sockets.take(&bounds, address(1), false).is_ok());
     }
 }

@@ -77,7 +77,8 @@ pub async fn upgrade(
         Some(token) => Some(edge.accounts.authenticate(token).await?),
         None => None,
     };
-    let place = edge.open.take(&edge.config.socket, address).inspect_err(|error| {
+    let taken = edge.open.take(&edge.config.socket, address, caller.is_some());
+    let place = taken.inspect_err(|error| {
         if matches!(error, Error::RateLimited { .. }) {
             edge.limits.note_refusal(Class::Sockets, Subject::of_address(address));
         }

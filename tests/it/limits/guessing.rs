@@ -32,11 +32,14 @@ async fn a_stranger_is_held_back_on_all_nodes_and_locks_nobody_out() {
     sign_in(&nodes[0], home, "ann", PASSWORD, phone.clone()).await.expect(200);
 
     let began = Instant::now();
-    let trying = (0..150).map(async |index: usize| {
-        let from = format!("203.0.113.{}", index % 50);
-        sign_in(&nodes[index % 3], &from, "Ann", "a wrong password", json!({})).await
-    });
-    let answers = join_all(trying).await;
+    let mut answers = Vec::new();
+    for round in 0..25 {
+        let trying = (0..6).map(async |index: usize| {
+            let from = format!("203.0.113.{}", (round * 6 + index) % 50);
+            sign_in(&nodes[index % 3], &from, "Ann", "a wrong password", json!({})).await
+        });
+        answers.extend(join_all(trying).await);
+    }
     let wrong = count(&answers, 401);
     assert_eq!(wrong + count(&answers, 429), 150);
     assert_eq!(evaluated(&nodes[0]).await.to_string(), wrong.to_string());
@@ -63,23 +66,25 @@ async fn unknown_accounts_are_limited_like_known_ones() {
     app.person("ann").await;
     let mut told = Vec::new();
     for login in ["ann", "nobody", "ann@example.org", "nobody@example.org"] {
-        let mut statuses = Vec::new();
-        let mut last = None;
-        for _ in 0..4 {
+        let attempt = async || {
             let device = json!({ "id": "guessed" });
-            let answer = sign_in(&app, "203.0.113.1", login, "a wrong password", device).await;
-            statuses.push(answer.status);
-            last = Some(answer);
+            sign_in(&app, "203.0.113.1", login, "a wrong password", device).await
+        };
+        for _ in 0..3 {
+            attempt().await.expect(401);
         }
-        let mut refusal = last.unwrap().body;
+        // On a slow machine the first delays may be over before the next try is made.
+        let mut answer = attempt().await;
+        while answer.status == 401 {
+            answer = attempt().await;
+        }
+        let mut refusal = answer.expect_problem(429, "rateLimited").body;
         refusal.as_object_mut().unwrap().remove("requestId");
-        told.push((statuses, refusal));
+        told.push(refusal);
     }
     for other in &told[1..] {
         assert_eq!(other, &told[0]);
     }
-    // The delay behind the third may have passed on a slow machine; the first three never wait.
-    assert_eq!(told[0].0[..3], [401, 401, 401]);
 }
 
 #[tokio::test]
@@ -99,15 +104,18 @@ async fn a_right_password_forgets_the_wrong_ones() {
 async fn an_address_has_so_many_wrong_tries_over_all_nodes() {
     let nodes = three(&[("TRUSTED_PROXIES", "127.0.0.0/8"), ("RATE_SIGN_IN", "12/1h")]).await;
     let (ann, began) = (nodes[0].person("ann").await, Instant::now());
-    let trying = (0..45).map(async |index: usize| {
-        let login = format!("somebody{index}");
-        sign_in(&nodes[index % 3], "203.0.113.1", &login, "a wrong password", json!({})).await
-    });
-    let answers = join_all(trying).await;
+    let mut answers = Vec::new();
+    for round in 0..15 {
+        let trying = nodes.iter().enumerate().map(async |(index, node)| {
+            let login = format!("somebody{round}-{index}");
+            sign_in(node, "203.0.113.1", &login, "a wrong password", json!({})).await
+        });
+        answers.extend(join_all(trying).await);
+    }
     let wrong = count(&answers, 401);
     println!("tries offered=45 evaluated={wrong} limit=12");
     assert!(wrong <= 12 + come_since(began, 12), "{wrong} were evaluated");
-    assert!(wrong >= 10, "only {wrong} were evaluated");
+    assert!(wrong >= 12, "only {wrong} were evaluated");
     let refused = answers.iter().find(|answer| answer.status == 429).unwrap();
     assert!(refused.header("ratelimit-policy").starts_with("\"signIn\";q=12;w=3600"));
     // Guessing at refresh tokens is the same.

@@ -58,12 +58,15 @@ async fn requests_over_three_nodes_stay_within_a_small_limit_exactly() {
     let nodes = three(&[("RATE_READ", "20/1h")]).await;
     let ann = nodes[0].person("ann").await;
     let began = Instant::now();
-    let asking = (0..60).map(async |index| ann.at(&nodes[index % 3]).get("/user/profile").await);
-    let answers = join_all(asking).await;
+    let mut answers = Vec::new();
+    for _ in 0..20 {
+        let asking = nodes.iter().map(async |node| ann.at(node).get("/user/profile").await);
+        answers.extend(join_all(asking).await);
+    }
     let passed = count(&answers, 200);
     println!("requests accepted={passed} limit=20 nodes=3 offered=60");
     assert!(passed <= 20 + come_since(began, 20), "{passed} passed");
-    assert!(passed >= 15, "only {passed} passed");
+    assert!(passed >= 20, "only {passed} passed");
     assert_eq!(passed + count(&answers, 429), 60);
     // Another user has another limit.
     let bob = nodes[1].person("bob").await;
