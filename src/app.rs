@@ -29,6 +29,7 @@ use crate::log::shard::Shards;
 use crate::log::tail;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::shutdown::Tasks;
 use crate::store::{self, Pool, partitions};
 use crate::writer::lease::Leases;
@@ -55,6 +56,7 @@ pub struct Node {
     shards: Shards,
     pools: Vec<Pool>,
     /// Where the node serves clients.
+    pub presence: Option<Presence>,
     log: Option<ChatLog>,
     edge: Tasks,
     writers: Tasks,
@@ -99,6 +101,7 @@ impl Node {
             health,
             shards,
             pools: vec![pool],
+            presence: None,
             log: None,
             edge: Tasks::default(),
             writers: Tasks::default(),
@@ -110,7 +113,7 @@ impl Node {
             node.start_writers().await?;
         }
         if node.config.node.roles.edge {
-            node.start_edge(listener);
+            node.start_edge(listener)?;
         } else {
             node.serve_health(listener);
         }
@@ -155,7 +158,8 @@ impl Node {
         Ok(())
     }
 
-    fn start_edge(&mut self, listener: TcpListener) {
+    fn start_edge(&mut self, listener: TcpListener) -> anyhow::Result<()> {
+        let presence = self.start_presence()?;
         let pool = self.pools[0].clone();
         let (log, appenders) =
             ChatLog::new(self.shards.clone(), &self.config.log, Arc::clone(&self.metrics));
@@ -199,6 +203,7 @@ impl Node {
                 accounts,
                 hub: self.hub.clone(),
                 ephemera,
+                presence,
                 health: self.health.clone(),
                 config: Arc::clone(&self.config),
                 metrics: Arc::clone(&self.metrics),
@@ -209,6 +214,18 @@ impl Node {
         let accepting = self.stop.accepting.clone();
         let router = http::router(state);
         self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
+        Ok(())
+    }
+
+    fn start_presence(&mut self) -> anyhow::Result<Presence> {
+        let (name, life) = (&self.config.node.name, self.config.presence.life);
+        let pool = self.pools[0].clone();
+        let presence = Presence::new(pool, &self.shards, name, life, Arc::clone(&self.metrics))?;
+        let rest = &self.stop.rest;
+        self.edge.spawn("presence", presence.clone().run(rest.clone()));
+        self.edge.spawn("follow presence", presence.clone().follow_all(rest.clone()));
+        self.presence = Some(presence.clone());
+        Ok(presence)
     }
 
     /// A node that serves no clients still tells how it is.

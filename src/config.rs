@@ -22,6 +22,7 @@ pub struct Config {
     pub auth: Auth,
     pub limits: Limits,
     pub socket: Socket,
+    pub presence: Presence,
     pub storage: Option<Storage>,
     pub telemetry: Telemetry,
 }
@@ -126,6 +127,13 @@ pub struct Socket {
     pub max_connections: usize,
 }
 
+/// Who is online.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// How long the users of a node that is not heard of any more stay online.
+    pub life: Duration,
+}
+
 /// An S3-compatible store.
 #[derive(Clone, Debug)]
 pub struct Storage {
@@ -215,6 +223,7 @@ pub const VARIABLES: &[Variable] = &[
     var("SOCKET_AUTH_TIMEOUT_MS", "10000", "life of a socket without authentication, in ms"),
     var("SOCKET_IN_FLIGHT", "256", "unanswered commands of a socket before reading pauses"),
     var("SOCKET_MAX_CONNECTIONS", "50000", "sockets of one node"),
+    var("PRESENCE_LIFE_MS", "20000", "how long users of a node that died stay online, in ms"),
     var("S3_ENDPOINT", "none", "S3-compatible store; without it there are no files"),
     var("S3_REGION", "us-east-1", "its region"),
     var("S3_BUCKET", "chat-files", "the bucket; made at start where it is missing"),
@@ -273,6 +282,7 @@ impl Reader<'_> {
             auth: self.auth(),
             limits: self.limits(),
             socket: self.socket(),
+            presence: Presence { life: self.millis("PRESENCE_LIFE_MS", 20_000) },
             storage: self.storage(),
             telemetry: Telemetry {
                 json: self.text("LOG_FORMAT", "text") == "json",
@@ -412,6 +422,10 @@ impl Reader<'_> {
         must(
             config.socket.heartbeat >= Duration::from_secs(1),
             "SOCKET_HEARTBEAT_MS: at least 1000",
+        );
+        must(
+            (1_000..=30_000).contains(&config.presence.life.as_millis()),
+            "PRESENCE_LIFE_MS: from 1000 to 30000",
         );
         must(config.limits.address_rate > 0, "RATE_ADDRESS: at least 1");
         must(config.limits.auth_rate > 0, "RATE_AUTH: at least 1");

@@ -12,7 +12,7 @@
 //!                ├────────> {pNN}:in ─> writer ─> Postgres ─> {pNN}:out ─┤
 //!  WS ───> ws ───┘   XADD     (one owner per partition:             └─> answers the sender
 //!                              order, decide, seq, commit, publish)
-//!  typing, ended sessions ──> Redis pub/sub ──> sockets
+//!  typing, ended sessions, presence ──> Redis pub/sub ──> sockets
 //!  users, sessions ──> Postgres directly
 //! ```
 //!
@@ -26,12 +26,12 @@
 //!
 //! # Three roads, never mixed
 //! Chat changes take the log. Records without a chat (accounts, sessions) go straight to Postgres.
-//! Ephemera (typing) go through Redis alone.
+//! Ephemera (typing, presence) go through Redis alone.
 //!
 //! # Who may import whom
 //! From the bottom: `model` (nothing), `error` and `config`, `protocol`, `metrics`, `store` (all
-//! SQL; knows no HTTP), `log` (all of Redis Streams), `cluster`, `writer` and `fanout` (know no
-//! requests), the use cases `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no
+//! SQL; knows no HTTP), `log` (all of Redis Streams), `cluster`, `writer`, `fanout` and `presence`
+//! (know no requests), the use cases `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no
 //! Redis), and `app`, which puts it together. `tests/architecture.rs` checks it.
 
 pub mod accounts;
@@ -49,6 +49,7 @@ pub mod log;
 pub mod messages;
 pub mod metrics;
 pub mod model;
+pub mod presence;
 pub mod protocol;
 pub mod shutdown;
 pub mod store;

@@ -70,6 +70,13 @@ metrics! {
     counter missed = "chat_out_gaps_total" Count "Times that this node found events of a partition missing.";
     counter resyncs = "chat_resyncs_total" Count "Sockets told to sync, because too much was missed.";
     counter sync_chats = "chat_sync_chats_total" Count "Chats for which a client asked what it had missed.";
+    gauge presence_online = "chat_presence_online" Count "Users with a socket on this node.";
+    gauge presence_subscriptions = "chat_presence_subscriptions" Count "Pairs of a socket and a user whose presence it follows.";
+    counter presence_published = "chat_presence_changes_total" { "step" = "published" } Count "Users that came or went here, pushes of that to sockets, and pushes put off because the socket reads slowly.";
+    counter presence_delivered = "chat_presence_changes_total" { "step" = "delivered" } Count "Users that came or went here, pushes of that to sockets, and pushes put off because the socket reads slowly.";
+    counter presence_shed = "chat_presence_changes_total" { "step" = "shed" } Count "Users that came or went here, pushes of that to sockets, and pushes put off because the socket reads slowly.";
+    counter presence_rewrites = "chat_presence_rewrites_total" Count "Times that this node wrote all its users anew, since Redis may have lost them.";
+    counter last_seen_dropped = "chat_last_seen_dropped_total" Count "Comings and goings not stored, because Postgres was away for long.";
     counter http_requests = "chat_http_requests_total" Count "REST requests answered.";
     histogram http_seconds = "chat_http_seconds" Seconds "REST requests, from the head to the answer.";
 }

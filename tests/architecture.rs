@@ -24,6 +24,7 @@ const RANKS: &[(&str, &[&str])] = &[
     ("cluster", &["log"]),
     ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
     ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
+    ("presence", &["model", "error", "metrics", "protocol", "store", "log", "fanout"]),
     ("health", &["config", "store", "log"]),
     ("accounts", &["model", "error", "config", "store"]),
     ("chats", &["model", "error", "config", "protocol", "store", "log"]),
@@ -31,15 +32,15 @@ const RANKS: &[(&str, &[&str])] = &[
     (
         "ws",
         &[
-            "model", "error", "config", "metrics", "protocol", "log", "fanout", "accounts",
-            "chats", "messages", "health",
+            "model", "error", "config", "metrics", "protocol", "log", "fanout", "presence",
+            "accounts", "chats", "messages", "health",
         ],
     ),
     (
         "http",
         &[
-            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "health",
-            "accounts", "chats", "messages", "ws",
+            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "presence",
+            "health", "accounts", "chats", "messages", "ws",
         ],
     ),
     ("dev", &["lifeline"]),
@@ -52,7 +53,7 @@ const ROOTS: &[&str] = &["lib", "main", "app"];
 const HOMES: &[(&str, &[&str])] = &[
     // `model` and `error` know sqlx's types; use cases and the writer pass connections on.
     ("sqlx::", &["model", "error", "store", "writer", "accounts", "chats", "dev"]),
-    ("fred::", &["error", "log", "cluster", "writer", "fanout"]),
+    ("fred::", &["error", "log", "cluster", "writer", "fanout", "presence"]),
     ("axum::", &["ws", "http", "state", "app"]),
     ("hyper", &["http", "dev"]),
     ("clap::", &["main", "dev"]),

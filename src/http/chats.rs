@@ -16,6 +16,7 @@ use crate::chats::{Chats, ListPosition, NewGroup};
 use crate::error::Result;
 use crate::model::chat::{Chat, Member};
 use crate::model::id::{ChatId, UserId};
+use crate::presence::Presence;
 use crate::protocol::changes::Changes;
 
 #[derive(Deserialize)]
@@ -41,19 +42,30 @@ pub async fn create(
 
 pub async fn open_direct(
     State(chats): State<Chats>,
+    State(presence): State<Presence>,
     caller: Caller,
     ApiPath(peer): ApiPath<UserId>,
 ) -> Result<(StatusCode, Json<Chat>)> {
-    let (chat, made) = chats.open_direct(caller.user_id, peer).await?;
+    let (mut chat, made) = chats.open_direct(caller.user_id, peer).await?;
+    show_peers(&presence, caller, std::slice::from_mut(&mut chat)).await;
     Ok((if made { StatusCode::CREATED } else { StatusCode::OK }, Json(chat)))
 }
 
 pub async fn list(
     State(chats): State<Chats>,
+    State(presence): State<Presence>,
     caller: Caller,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<Chat>>> {
-    page_of_chats(&chats, caller, &query, false).await
+    let mut page = page_of_chats(&chats, caller, &query, false).await?;
+    show_peers(&presence, caller, &mut page.items).await;
+    Ok(Json(page))
+}
+
+/// Shows whether the others of direct chats are there, where the caller may see it.
+async fn show_peers(presence: &Presence, caller: Caller, chats: &mut [Chat]) {
+    let peers = chats.iter_mut().filter_map(|chat| chat.peer.as_mut());
+    presence.show_in(caller.user_id, peers.collect()).await;
 }
 
 async fn page_of_chats(
@@ -61,19 +73,22 @@ async fn page_of_chats(
     caller: Caller,
     query: &PageQuery,
     pinned_only: bool,
-) -> Result<Json<Page<Chat>>> {
+) -> Result<Page<Chat>> {
     let after = query.position::<AfterChat>()?.map(|AfterChat(position)| position);
     let limit = query.limit()?;
     let (items, next) = chats.list(caller.user_id, after, pinned_only, limit).await?;
-    Ok(Json(Page::from_to(items, next.map(AfterChat))))
+    Ok(Page::from_to(items, next.map(AfterChat)))
 }
 
 pub async fn find(
     State(chats): State<Chats>,
+    State(presence): State<Presence>,
     caller: Caller,
     ApiPath(chat): ApiPath<ChatId>,
 ) -> Result<Json<Chat>> {
-    chats.find(caller.user_id, chat).await.map(Json)
+    let mut chat = chats.find(caller.user_id, chat).await?;
+    show_peers(&presence, caller, std::slice::from_mut(&mut chat)).await;
+    Ok(Json(chat))
 }
 
 pub async fn members(

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod messages;
 pub mod middleware;
 pub mod page;
+pub mod presence;
 pub mod respond;
 pub mod server;
 mod state;
@@ -45,6 +46,7 @@ pub fn router(state: AppState) -> Router {
         .route("/auth/sessions/{sessionId}", delete(auth::end_session))
         .route("/auth/refresh-tokens", get(auth::refresh_tokens))
         .route("/user/profile", get(users::profile))
+        .route("/user/presence", get(presence::list))
         .route("/user/{userId}", get(users::user))
         .route("/chats", get(chats::list).post(chats::create))
         .route("/chats/direct/{userId}", post(chats::open_direct))

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::ws::Edge;
 
 #[derive(Clone)]
@@ -40,5 +41,6 @@ parts! {
     Accounts => edge.accounts,
     Chats => edge.chats,
     Messages => edge.messages,
+    Presence => edge.presence,
     Arc<Metrics> => edge.metrics,
 }

@@ -4,6 +4,7 @@ pub mod chat;
 pub mod event;
 pub mod id;
 pub mod message;
+pub mod presence;
 pub mod session;
 pub mod time;
 pub mod user;

@@ -126,6 +126,14 @@ pub struct Known {
     pub after_seq: i64,
 }
 
+/// Of `subscribePresence` and `unsubscribePresence`.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PresenceOf {
+    #[schema(value_type = Vec<uuid::Uuid>, max_items = 500)]
+    pub user_ids: Vec<UserId>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {

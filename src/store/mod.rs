@@ -8,6 +8,7 @@ pub mod audit;
 pub mod changes;
 pub mod chats;
 pub mod events;
+pub mod last_seen;
 pub mod members;
 pub mod messages;
 pub mod partitions;
@@ -15,6 +16,7 @@ pub mod refresh_tokens;
 pub mod sends;
 pub mod sessions;
 pub mod users;
+pub mod visibility;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -61,6 +61,7 @@ pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller
         edge.hub.detach(&connection);
         return close(&mut socket, Close::Restarting).await;
     }
+    let attendance = edge.presence.attend(&connection);
     edge.metrics.connections.increment(1);
     edge.metrics.connections_opened.increment(1);
     connection.outbox.answer_first(ready(&edge, &connection));
@@ -73,6 +74,7 @@ pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller
     };
     let ended = life.run(&mut socket).await;
     edge.hub.detach(&connection);
+    drop(attendance);
     edge.metrics.connections.decrement(1);
     if let Err(Some(why)) = ended {
         if why == Close::TooSlow {

@@ -18,11 +18,13 @@ use crate::log::append::Request;
 use crate::messages::Window;
 use crate::model::chat::Chat;
 use crate::model::id::ChatId;
+use crate::model::presence::UserPresence;
+use crate::presence::MOST_FOLLOWED;
 use crate::protocol::changes::{Changes, Receipt, Synced};
 use crate::protocol::push::Wanted;
 use crate::protocol::request::{
     DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, Known, LeaveChat,
-    SendMessage, Subscribe, Sync, Typing,
+    PresenceOf, SendMessage, Subscribe, Sync, Typing,
 };
 
 /// How a frame was taken.
@@ -99,6 +101,13 @@ async fn rare(edge: &Edge, connection: &Arc<Connection>, envelope: &Envelope<'_>
         "getMessages" => get_messages(edge, connection, id, data).await,
         "sync" => sync(edge, connection, id, data).await,
         "typing" => typing(edge, connection, id, data).await,
+        "subscribePresence" => follow_presence(edge, connection, id, data).await,
+        "unsubscribePresence" => {
+            let PresenceOf { user_ids } = of_presence(data)?;
+            edge.presence.unfollow(connection, &user_ids);
+            answer(connection, id, Presences { items: Vec::new() });
+            Ok(())
+        }
         "subscribe" => {
             let Subscribe { events } = parse(data)?;
             let wanted = Wanted::of(&events)
@@ -218,6 +227,31 @@ async fn typing(
     Ok(())
 }
 
+/// The answer to `subscribePresence` and `unsubscribePresence`.
+#[derive(Serialize)]
+struct Presences {
+    items: Vec<UserPresence>,
+}
+
+fn of_presence(data: Option<&RawValue>) -> Result<PresenceOf> {
+    let named = parse::<PresenceOf>(data)?;
+    if named.user_ids.len() > MOST_FOLLOWED {
+        return Err(Error::invalid("data.userIds", format!("at most {MOST_FOLLOWED}")));
+    }
+    Ok(named)
+}
+
+async fn follow_presence(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let PresenceOf { user_ids } = of_presence(data)?;
+    let tell = |items| answer(connection, id, Presences { items });
+    edge.presence.follow(connection, &user_ids, tell).await
+}
+
 /// The answer to `joinChat`.
 #[derive(Serialize)]
 struct Joined {
@@ -258,7 +292,8 @@ async fn joined(
     after_seq: Option<i64>,
 ) -> Result<Joined> {
     let user = connection.user;
-    let chat = edge.chats.find(user, chat_id).await?;
+    let mut chat = edge.chats.find(user, chat_id).await?;
+    edge.presence.show_in(user, chat.peer.iter_mut().collect()).await;
     let receipts = edge.chats.receipts(user, chat_id).await?;
     let changes = match after_seq {
         Some(after_seq) => Some(edge.chats.changes(user, chat_id, after_seq, None).await?),
@@ -281,7 +316,12 @@ async fn sync(
     for known in &known {
         connection.outbox.hold(known.chat_id);
     }
-    let synced = edge.chats.sync(connection.user, &known).await;
+    let mut synced = edge.chats.sync(connection.user, &known).await;
+    if let Ok((Synced { chats, added, .. }, _)) = &mut synced {
+        let changed = chats.iter_mut().filter_map(|changes| changes.chat.as_mut());
+        let peers = changed.chain(added).filter_map(|chat| chat.peer.as_mut());
+        edge.presence.show_in(connection.user, peers.collect()).await;
+    }
     if let Ok((synced, _)) = &synced {
         answer(connection, id, synced);
     }

@@ -30,6 +30,7 @@ use crate::fanout::hub::Hub;
 use crate::health::Health;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 
 /// What a browser names in `Sec-WebSocket-Protocol`, and the server answers.
 const PROTOCOL: &str = "chat.v1";
@@ -51,6 +52,7 @@ pub struct Edge {
     pub messages: Messages,
     pub hub: Hub,
     pub ephemera: Ephemera,
+    pub presence: Presence,
     pub health: Health,
     pub config: Arc<Config>,
     pub metrics: Arc<Metrics>,

@@ -7,5 +7,6 @@ mod cluster;
 mod harness;
 mod health;
 mod messages;
+mod presence;
 mod problems;
 mod sockets;

@@ -30,6 +30,7 @@ use chat_service::config::Config;
 use chat_service::log::partition::Partitioner;
 use chat_service::log::shard::Shards;
 use chat_service::model::id::ChatId;
+use chat_service::presence::Presence;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -167,6 +168,12 @@ impl TestApp {
     /// A socket of somebody's at this node.
     pub(crate) async fn connect(&self, person: &Person) -> Socket {
         Socket::connect(self.address, &person.token).await
+    }
+
+    /// Who is online, as this node knows.
+    pub(crate) fn presence(&self) -> Presence {
+        let node = self.node.as_ref().expect("it was not stopped");
+        node.presence.clone().expect("it serves clients")
     }
 
     /// A counter of this node, summed over its labels.
