@@ -65,15 +65,16 @@ impl Here {
         true
     }
 
-    /// One socket less.
-    pub(super) fn leave(&mut self, user: UserId, now: Instant, at: i64) {
-        let Some(stay) = self.users.get_mut(&user) else { return };
+    /// One socket less. `true` where it was the last.
+    pub(super) fn leave(&mut self, user: UserId, now: Instant, at: i64) -> bool {
+        let Some(stay) = self.users.get_mut(&user) else { return false };
         stay.sockets = stay.sockets.saturating_sub(1);
         if stay.sockets == 0 {
             let until = now + LINGER;
             stay.left = Some(Left { until, at });
             self.leaving.push_back((until, user));
         }
+        stay.sockets == 0
     }
 
     /// What there is to write by `now`, at most `most` users.

@@ -135,7 +135,13 @@ impl Roster {
 
     /// One is closed.
     pub(super) fn leave(&self, user: UserId) {
-        self.here().leave(user, Instant::now(), Timestamp::now().unix_millis());
+        let at = Timestamp::now().unix_millis();
+        let was_last = self.here().leave(user, Instant::now(), at);
+        if was_last {
+            // While they linger, so that Postgres has it by when they are said to have gone: who
+            // reads them then is not told an older moment.
+            self.last_seen.note(user, at);
+        }
         // So that whoever waits looks anew at when the next one is due.
         self.work.notify_one();
     }
