@@ -7,9 +7,13 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::keyring::{Keyring, Material};
+use crate::origin::is_origin;
 
 /// The settings of one node.
 #[derive(Clone, Debug)]
@@ -38,8 +42,10 @@ pub struct Node {
     pub shutdown_grace: Duration,
     /// Over how long the sockets are told to leave while draining.
     pub drain_window: Duration,
-    /// The `Origin`s that a browser's socket may come from; empty refuses every `Origin`.
+    /// The `Origin`s that a browser's requests and sockets may come from; empty allows none.
     pub allowed_origins: Vec<String>,
+    /// For how many seconds browsers insist on TLS after an answer; 0 says nothing of it.
+    pub hsts_max_age: u64,
     /// How many proxies in front of the node add to `X-Forwarded-For`.
     pub trusted_proxy_hops: usize,
 }
@@ -83,7 +89,12 @@ pub struct Log {
 
 #[derive(Clone, Debug)]
 pub struct Auth {
+    /// Makes the successors of refresh tokens, and with HS256 signs access tokens.
     pub jwt_secret: SecretString,
+    /// Other secrets that are known: those before and after a rotation.
+    pub previous_secrets: Vec<SecretString>,
+    /// The keys of access tokens.
+    pub keyring: Arc<Keyring>,
     pub issuer: String,
     pub audience: String,
     pub access_life: Duration,
@@ -174,14 +185,19 @@ const fn secret(name: &'static str, default: &'static str, help: &'static str) -
 
 /// Every variable that is read, in the order of README's table.
 pub const VARIABLES: &[Variable] = &[
-    var("APP_ENV", "production", "`development` allows sample secrets"),
+    var("APP_ENV", "production", "`production`, or `development`, which allows sample secrets"),
     var("NODE_NAME", "`HOSTNAME`, else `node`", "name of this node, unique in the cluster"),
     var("HTTP_ADDR", "0.0.0.0:4001", "address of REST and sockets"),
     var("METRICS_ADDR", "0.0.0.0:9464", "address of `/metrics`, for Prometheus alone"),
     var("NODE_ROLES", "edge,writer", "parts that this node runs"),
     var("SHUTDOWN_GRACE_MS", "30000", "from SIGTERM to the exit, at the most, in ms"),
     var("DRAIN_WINDOW_MS", "5000", "over how long sockets are told to leave, in ms"),
-    var("ALLOWED_ORIGINS", "none", "browser origins that may open a socket, comma-separated"),
+    var(
+        "ALLOWED_ORIGINS",
+        "none",
+        "origins of web pages that may call and open sockets, comma-separated",
+    ),
+    var("HSTS_MAX_AGE", "0", "seconds for which browsers insist on TLS; 0 leaves the header out"),
     var("TRUSTED_PROXY_HOPS", "0", "proxies in front that add to `X-Forwarded-For`"),
     secret("DATABASE_URL", "required", "Postgres, `postgresql://user:password@host:5432/db`"),
     var("DATABASE_MAX_CONNECTIONS", "20", "connections of this node's pool"),
@@ -193,7 +209,23 @@ pub const VARIABLES: &[Variable] = &[
     var("LOG_OUT_TAIL", "2000", "entries kept in a partition's `out` stream"),
     var("LOG_IN_LIMIT", "20000", "waiting entries of a partition beyond which sends are refused"),
     var("LOG_ANSWER_TIMEOUT_MS", "10000", "how long a request waits for its answer, in ms"),
-    secret("JWT_SECRET", "required", "signs access tokens (HS256); at least 32 bytes"),
+    secret(
+        "JWT_SECRET",
+        "required",
+        "makes refresh tokens' successors, signs with HS256; 32 bytes or more",
+    ),
+    secret(
+        "JWT_PREVIOUS_SECRETS",
+        "none",
+        "other secrets that are still, or already, good; comma-separated",
+    ),
+    var("JWT_ALGORITHM", "HS256", "of access tokens: `HS256`, `ES256` or `EdDSA`"),
+    var("JWT_PRIVATE_KEY_FILE", "none", "signs with ES256 and EdDSA: a private key, PKCS#8 as PEM"),
+    var(
+        "JWT_PREVIOUS_PUBLIC_KEY_FILES",
+        "none",
+        "keys that only verify, as PEM; comma-separated paths",
+    ),
     var("JWT_EXPIRE", "1h", "life of an access token (`30s`, `15m`, `1h`, `30d`)"),
     var("JWT_ISSUER", "chat-service", "`iss` of access tokens"),
     var("JWT_AUDIENCE", "chat-service", "`aud` of access tokens"),
@@ -262,7 +294,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn config(&mut self) -> Config {
         Config {
-            development: self.text("APP_ENV", "production") == "development",
+            development: self.one_of("APP_ENV", "production", &["production", "development"])
+                == "development",
             node: self.node(),
             postgres: Postgres {
                 url: self.required("DATABASE_URL"),
@@ -275,7 +308,7 @@ impl Reader<'_> {
             socket: self.socket(),
             storage: self.storage(),
             telemetry: Telemetry {
-                json: self.text("LOG_FORMAT", "text") == "json",
+                json: self.one_of("LOG_FORMAT", "text", &["text", "json"]) == "json",
                 filter: self.text("LOG_LEVEL", "info"),
             },
         }
@@ -294,9 +327,21 @@ impl Reader<'_> {
             roles: self.roles(),
             shutdown_grace: self.millis("SHUTDOWN_GRACE_MS", 30_000),
             drain_window: self.millis("DRAIN_WINDOW_MS", 5_000),
-            allowed_origins: self.list("ALLOWED_ORIGINS"),
+            allowed_origins: self.origins(),
+            hsts_max_age: self.number("HSTS_MAX_AGE", 0),
             trusted_proxy_hops: self.number("TRUSTED_PROXY_HOPS", 0),
         }
+    }
+
+    fn origins(&mut self) -> Vec<String> {
+        let origins = self.list("ALLOWED_ORIGINS");
+        for origin in origins.iter().filter(|origin| !is_origin(origin)) {
+            self.problems.push(format!(
+                "ALLOWED_ORIGINS={origin:?}: expected origins such as https://chat.example.org, \
+                 without a path, and no wildcard"
+            ));
+        }
+        origins
     }
 
     fn roles(&mut self) -> Roles {
@@ -331,8 +376,13 @@ impl Reader<'_> {
     }
 
     fn auth(&mut self) -> Auth {
+        let jwt_secret = self.required("JWT_SECRET");
+        let previous_secrets: Vec<SecretString> =
+            self.list("JWT_PREVIOUS_SECRETS").into_iter().map(Into::into).collect();
         Auth {
-            jwt_secret: self.required("JWT_SECRET"),
+            keyring: Arc::new(self.keyring(&jwt_secret, &previous_secrets)),
+            jwt_secret,
+            previous_secrets,
             issuer: self.text("JWT_ISSUER", "chat-service"),
             audience: self.text("JWT_AUDIENCE", "chat-service"),
             access_life: self.life("JWT_EXPIRE", "1h"),
@@ -342,6 +392,22 @@ impl Reader<'_> {
             hash_slots: self.number("HASH_SLOTS", 2),
             hash_queue: self.number("HASH_QUEUE", 256),
         }
+    }
+
+    fn keyring(&mut self, secret: &SecretString, previous: &[SecretString]) -> Keyring {
+        let private_key_file = self.optional("JWT_PRIVATE_KEY_FILE");
+        let material = Material {
+            algorithm: self.parsed("JWT_ALGORITHM", "HS256", "`HS256`, `ES256` or `EdDSA`"),
+            secret,
+            previous_secrets: previous,
+            private_key_file: private_key_file.as_deref(),
+            previous_public_key_files: &self.list("JWT_PREVIOUS_PUBLIC_KEY_FILES"),
+        };
+        Keyring::new(&material).unwrap_or_else(|problems| {
+            self.problems.extend(problems);
+            // Nobody gets it, since there are problems.
+            Keyring::of_secret(secret)
+        })
     }
 
     fn limits(&mut self) -> Limits {
@@ -399,11 +465,20 @@ impl Reader<'_> {
                 self.problems.push(problem.to_owned());
             }
         };
-        let secret = config.auth.jwt_secret.expose_secret();
-        let sample = SAMPLE_SECRETS.iter().any(|known| secret.starts_with(known));
+        let previous = config.auth.previous_secrets.iter();
+        let secrets = std::iter::once(("JWT_SECRET", &config.auth.jwt_secret))
+            .chain(previous.map(|secret| ("JWT_PREVIOUS_SECRETS", secret)));
+        for (name, secret) in secrets {
+            must(
+                config.development || is_strong(secret),
+                &format!(
+                    "{name}: 32 random bytes or more, no sample (APP_ENV=development allows it)"
+                ),
+            );
+        }
         must(
-            config.development || (secret.len() >= 32 && !sample),
-            "JWT_SECRET: at least 32 random bytes, and not a sample (APP_ENV=development allows it)",
+            config.auth.access_life <= Duration::from_hours(366 * 24),
+            "JWT_EXPIRE: a year at most",
         );
         must((1..=1024).contains(&config.log.partitions), "LOG_PARTITIONS: from 1 to 1024");
         must((1..=5_000).contains(&config.log.batch_limit), "LOG_BATCH_LIMIT: from 1 to 5000");
@@ -427,6 +502,14 @@ impl Reader<'_> {
 
     fn text(&self, name: &str, default: &str) -> String {
         self.optional(name).unwrap_or_else(|| default.to_owned())
+    }
+
+    fn one_of(&mut self, name: &str, default: &str, known: &[&str]) -> String {
+        let given = self.text(name, default);
+        if !known.contains(&given.as_str()) {
+            self.problems.push(format!("{name}={given:?}: expected one of {}", known.join(", ")));
+        }
+        given
     }
 
     fn list(&self, name: &str) -> Vec<String> {
@@ -466,6 +549,16 @@ impl Reader<'_> {
     }
 }
 
+/// Long enough, in no sample file, and not one character over and over.
+fn is_strong(secret: &SecretString) -> bool {
+    let secret = secret.expose_secret();
+    let is_sample = SAMPLE_SECRETS.iter().any(|known| secret.starts_with(known));
+    let mut bytes = secret.as_bytes().to_vec();
+    bytes.sort_unstable();
+    bytes.dedup();
+    secret.len() >= 32 && bytes.len() >= 8 && !is_sample
+}
+
 /// A duration with a unit, as the seed writes `JWT_EXPIRE`.
 struct Life(Duration);
 
@@ -488,53 +581,4 @@ impl FromStr for Life {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::from_lookup(&|name| {
-            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn all_problems_are_reported_together() {
-        let errors = with(&[("LOG_PARTITIONS", "many"), ("JWT_EXPIRE", "soon")]).unwrap_err();
-        let text = errors.to_string();
-        for name in ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "LOG_PARTITIONS", "JWT_EXPIRE"] {
-            assert!(text.contains(name), "{name} is missing in {text}");
-        }
-    }
-
-    #[test]
-    fn sample_and_short_secrets_are_refused_outside_development() {
-        let base = [("DATABASE_URL", "postgresql://h/d"), ("REDIS_URL", "redis://a, redis://b")];
-        let given = |secret: &str, env: &str| {
-            let all = [&base[..], &[("JWT_SECRET", secret), ("APP_ENV", env)]].concat();
-            with(&all)
-        };
-        assert!(given("short", "production").is_err());
-        assert!(given("your-super-secure-jwt-secret-and-more-of-it", "production").is_err());
-        assert!(given("short", "development").is_ok());
-        let config = given("0123456789abcdef0123456789abcdef", "production").unwrap();
-        assert_eq!(config.redis.shards.len(), 2);
-        assert!(!format!("{config:?}").contains("0123456789abcdef"), "Debug shows a secret");
-    }
-
-    #[test]
-    fn the_names_of_the_seed_are_understood() {
-        let config = with(&[
-            ("DATABASE_URL", "postgresql://user:password@localhost:5432/chatdb"),
-            ("REDIS_URL", "redis://localhost"),
-            ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
-            ("JWT_EXPIRE", "1h"),
-            ("MINIO_USER", "minioadmin"),
-            ("MINIO_PASS", "minioadmin"),
-            ("MINIO_URL", "localhost"),
-            ("MINIO_PORT", "9000"),
-        ])
-        .unwrap();
-        assert_eq!(config.storage.unwrap().endpoint, "http://localhost:9000");
-        assert_eq!(config.auth.access_life, Duration::from_hours(1));
-    }
-}
+mod tests;

@@ -29,7 +29,7 @@
 //! Ephemera (typing) go through Redis alone.
 //!
 //! # Who may import whom
-//! From the bottom: `model` (nothing), `error` and `config`, `protocol`, `metrics`, `store` (all
+//! From the bottom: `model` (nothing), `error`, `origin`, `keyring` and `config`, `protocol`, `metrics`, `store` (all
 //! SQL; knows no HTTP), `log` (all of Redis Streams), `cluster`, `writer` and `fanout` (know no
 //! requests), the use cases `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no
 //! Redis), and `app`, which puts it together. `tests/architecture.rs` checks it.
@@ -44,11 +44,13 @@ pub mod error;
 pub mod fanout;
 pub mod health;
 pub mod http;
+pub mod keyring;
 pub mod lifeline;
 pub mod log;
 pub mod messages;
 pub mod metrics;
 pub mod model;
+pub mod origin;
 pub mod protocol;
 pub mod shutdown;
 pub mod store;

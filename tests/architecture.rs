@@ -13,7 +13,9 @@ use chat_service::metrics::Metrics;
 const RANKS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("error", &[]),
-    ("config", &[]),
+    ("origin", &[]),
+    ("keyring", &[]),
+    ("config", &["origin", "keyring"]),
     ("metrics", &[]),
     ("telemetry", &["config"]),
     ("lifeline", &[]),
@@ -25,7 +27,7 @@ const RANKS: &[(&str, &[&str])] = &[
     ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
     ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
     ("health", &["config", "store", "log"]),
-    ("accounts", &["model", "error", "config", "store"]),
+    ("accounts", &["model", "error", "keyring", "config", "store"]),
     ("chats", &["model", "error", "config", "protocol", "store", "log"]),
     ("messages", &["model", "error", "config", "protocol", "store", "log"]),
     (
@@ -50,6 +52,7 @@ const ROOTS: &[&str] = &["lib", "main", "app"];
 
 /// Crates, and languages, that only some modules speak.
 const HOMES: &[(&str, &[&str])] = &[
+    ("jsonwebtoken::", &["keyring", "accounts"]),
     // `model` and `error` know sqlx's types; use cases and the writer pass connections on.
     ("sqlx::", &["model", "error", "store", "writer", "accounts", "chats", "dev"]),
     ("fred::", &["error", "log", "cluster", "writer", "fanout"]),

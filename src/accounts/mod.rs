@@ -32,7 +32,7 @@ use serde::Serialize;
 use tokio::sync::broadcast;
 
 use crate::config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Device, EndReason, Session, SessionEnded};
 use crate::model::time::Timestamp;
@@ -40,7 +40,7 @@ use crate::model::user::Me;
 use crate::store::{self, Pool};
 
 use passwords::Passwords;
-use refresh::RefreshKey;
+use refresh::RefreshKeys;
 use session_check::SessionCheck;
 use tokens::AccessKey;
 
@@ -63,7 +63,7 @@ struct Inner {
     lives: Lives,
     passwords: Passwords,
     access_key: AccessKey,
-    refresh_key: RefreshKey,
+    refresh_keys: RefreshKeys,
     session_check: SessionCheck,
     ended: broadcast::Sender<SessionEnded>,
 }
@@ -125,7 +125,7 @@ impl Accounts {
             lives,
             passwords: Passwords::new(settings.hash_slots, settings.hash_queue),
             access_key: AccessKey::new(settings),
-            refresh_key: RefreshKey::new(&settings.jwt_secret),
+            refresh_keys: RefreshKeys::new(settings),
             session_check: SessionCheck::default(),
             ended,
         };
@@ -142,7 +142,7 @@ impl Accounts {
         if self.is_session_alive(caller.session_id, caller.user_id).await? {
             Ok(caller)
         } else {
-            Err(Error::Unauthenticated("the session has ended"))
+            Err(tokens::REFUSED)
         }
     }
 

@@ -1,5 +1,7 @@
 //! From sign-up to sign-out.
 
+mod forgery;
 mod refresh;
 mod sessions;
 mod signing_in;
+mod tokens;

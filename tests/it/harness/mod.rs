@@ -15,7 +15,7 @@ pub(crate) use check::{check_chat, seqs};
 pub(crate) use client::{Answer, Http};
 pub(crate) use database::Database;
 pub(crate) use load::Load;
-use process::NodeProcess;
+pub(crate) use process::{LOG_TO, NodeProcess};
 pub(crate) use proxy::{Mode, Proxy};
 pub(crate) use services::{A_WHILE, PrivatePostgres, PrivateRedis};
 pub(crate) use socket::{Socket, message};
@@ -106,11 +106,18 @@ impl TestApp {
         NodeProcess::start(settings).await
     }
 
+    /// A node's process that differs in some settings, and need not become ready.
+    pub(crate) fn begin_process(&self, settings: &[(&str, &str)]) -> NodeProcess {
+        let mut all = self.site.next_settings();
+        all.extend(owned(settings));
+        NodeProcess::begin(all)
+    }
+
     async fn start_node(database: Database, site: Arc<Site>, settings: &[(&str, &str)]) -> Self {
         show_logs();
         let mut all = site.next_settings();
         all.extend(owned(settings));
-        let node = Node::start(config(&all)).await.expect("the node starts");
+        let node = Box::pin(Node::start(config(&all))).await.expect("the node starts");
         let (address, metrics) = (node.http_addr, node.metrics_addr);
         let app = Self { database, address, metrics, node: Some(node), site };
         app.is_ready().await;

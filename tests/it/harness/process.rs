@@ -10,6 +10,9 @@ use tokio::process::{Child, Command};
 
 use super::{eventually, metric, probe};
 
+/// Among the settings: the file that gets what the process says, at the level that is set.
+pub(crate) const LOG_TO: &str = "TEST_LOG_TO";
+
 pub(crate) struct NodeProcess {
     pub(crate) address: SocketAddr,
     metrics: SocketAddr,
@@ -19,12 +22,26 @@ pub(crate) struct NodeProcess {
 
 impl NodeProcess {
     pub(super) async fn start(settings: Vec<(String, String)>) -> Self {
+        let mut node = Self::begin(settings);
+        node.is_ready().await;
+        node
+    }
+
+    /// Starts one that need not become ready.
+    pub(super) fn begin(settings: Vec<(String, String)>) -> Self {
         let address = loopback(free_port().expect("a port is free"));
         let metrics = loopback(free_port().expect("a port is free"));
         let child = spawn(&settings, address, metrics);
-        let mut node = Self { address, metrics, settings, child };
-        node.is_ready().await;
-        node
+        Self { address, metrics, settings, child }
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) {
+        self.child.wait().await.expect("it can be waited for");
+    }
+
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.metrics)
     }
 
     /// Ends it as a crash would.
@@ -48,7 +65,7 @@ impl NodeProcess {
         metric(self.metrics, name).await
     }
 
-    async fn is_ready(&mut self) {
+    pub(crate) async fn is_ready(&mut self) {
         let (address, child) = (self.address, &mut self.child);
         eventually("the node's process is ready", async || {
             let ended = child.try_wait().expect("it can be asked");
@@ -64,6 +81,13 @@ fn spawn(settings: &[(String, String)], address: SocketAddr, metrics: SocketAddr
     command.arg("serve").envs(settings.iter().cloned());
     command.env("HTTP_ADDR", address.to_string()).env("METRICS_ADDR", metrics.to_string());
     // It ends with the test even where that is killed: the pipe is cut then.
-    command.env("EXIT_WITH_PARENT", "1").env("LOG_LEVEL", "error").stdin(Stdio::piped());
+    command.env("EXIT_WITH_PARENT", "1").stdin(Stdio::piped());
+    if let Some((_, path)) = settings.iter().rev().find(|(name, _)| name == LOG_TO) {
+        let log = std::fs::File::options().create(true).append(true).open(path);
+        let log = log.expect("it can be written");
+        command.stderr(log.try_clone().expect("it can be shared")).stdout(log);
+    } else {
+        command.env("LOG_LEVEL", "error");
+    }
     command.kill_on_drop(true).spawn().expect("the program is built")
 }
