@@ -1,12 +1,14 @@
 //! The REST edge: routes, what is read from a request, and how answers look.
 //!
-//! A request passes, from the outside in: request id and span, catching of panics, the limit of
-//! its address, the app token, a time limit, and then its handler.
+//! A request passes, from the outside in: request id and span, headers against browsers' mistakes,
+//! catching of panics, CORS, the limit of its address, the app token, a time limit, and then its
+//! handler.
 
 pub mod app_token;
 pub mod auth;
 pub mod chats;
 pub mod extract;
+pub mod headers;
 pub mod health;
 pub mod limits;
 pub mod messages;
@@ -66,6 +68,7 @@ pub fn router(state: AppState) -> Router {
                 .layer(from_fn(middleware::time_limit)),
         );
 
+    let security = headers::Security::new(&state.config.node);
     Router::new()
         .nest("/api/v1", api)
         .merge(health_routes())
@@ -74,8 +77,10 @@ pub fn router(state: AppState) -> Router {
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn(middleware::context))
+                .layer(from_fn_with_state(security, headers::secure))
                 .layer(from_fn_with_state(state.clone(), middleware::measure))
-                .layer(middleware::catch_panic()),
+                .layer(middleware::catch_panic())
+                .layer(headers::cors(&state.config.node)),
         )
         .with_state(state)
 }

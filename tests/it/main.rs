@@ -5,6 +5,7 @@ mod auth;
 mod chats;
 mod cluster;
 mod harness;
+mod headers;
 mod health;
 mod messages;
 mod problems;
