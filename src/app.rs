@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
@@ -79,6 +80,7 @@ impl Node {
         let config = Arc::new(config);
         let (metrics, printer) = Metrics::new(&config.node.name);
         let pool = store::connect(&config.postgres).await.context("Postgres")?;
+        check_postgres(&pool).await?;
         agree_on_partitions(&pool, config.log.partitions).await?;
         let shards = Shards::connect(&config.redis, config.log.partitions).await?;
         check_redis(&shards).await?;
@@ -110,7 +112,7 @@ impl Node {
             node.start_writers().await?;
         }
         if node.config.node.roles.edge {
-            node.start_edge(listener);
+            node.start_edge(listener)?;
         } else {
             node.serve_health(listener);
         }
@@ -155,7 +157,7 @@ impl Node {
         Ok(())
     }
 
-    fn start_edge(&mut self, listener: TcpListener) {
+    fn start_edge(&mut self, listener: TcpListener) -> anyhow::Result<()> {
         let pool = self.pools[0].clone();
         let (log, appenders) =
             ChatLog::new(self.shards.clone(), &self.config.log, Arc::clone(&self.metrics));
@@ -184,6 +186,13 @@ impl Node {
         self.edge.spawn("ended sessions", {
             announce_ended(accounts.clone(), ephemera.clone(), rest.clone())
         });
+        let aside = store::connect_aside(&self.config.postgres)?;
+        self.pools.push(aside.clone());
+        self.edge.spawn("watch sessions", {
+            let ephemera = ephemera.clone();
+            let tell = move |ended| ephemera.end_session(ended);
+            accounts.clone().watch_ends(aside, tell, rest.clone())
+        });
 
         let limits = Limits::new(&self.config);
         self.edge.spawn("sweep limits", until(rest.clone(), limits.clone().sweep()));
@@ -209,6 +218,7 @@ impl Node {
         let accepting = self.stop.accepting.clone();
         let router = http::router(state);
         self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
+        Ok(())
     }
 
     /// A node that serves no clients still tells how it is.
@@ -218,7 +228,9 @@ impl Node {
             self.health.followed();
             self.health.followed();
         }
-        let router = http::health_routes().with_state(self.health.clone());
+        let security = http::headers::Security::new(&self.config.node);
+        let secured = from_fn_with_state(security, http::headers::secure);
+        let router = http::health_routes().with_state(self.health.clone()).layer(secured);
         let (tasks, accepting) = (self.edge.clone(), self.stop.accepting.clone());
         self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
     }
@@ -293,6 +305,15 @@ async fn agree_on_partitions(pool: &Pool, count: u16) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A server that acknowledges before it has stored, or that is not the one to write to, would make
+/// our own acknowledgements untrue.
+async fn check_postgres(pool: &Pool) -> anyhow::Result<()> {
+    match store::unsafe_setting(pool).await? {
+        Some(problem) => bail!("Postgres: {problem}"),
+        None => Ok(()),
+    }
+}
+
 /// A Redis that evicts keys would drop commands. One that is away is not asked; its shard's chats
 /// wait for it.
 async fn check_redis(shards: &Shards) -> anyhow::Result<()> {
@@ -308,7 +329,11 @@ async fn check_redis(shards: &Shards) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes ended sessions known to all nodes.
+/// Ends that are announced together, at the most.
+const ANNOUNCED_AT_ONCE: usize = 256;
+
+/// Makes ended sessions known to all nodes. This node's own sockets come first: where Redis is away,
+/// telling the others takes a while.
 async fn announce_ended(accounts: Accounts, ephemera: Ephemera, stop: CancellationToken) {
     let mut ended = accounts.on_session_ended();
     loop {
@@ -317,8 +342,16 @@ async fn announce_ended(accounts: Accounts, ephemera: Ephemera, stop: Cancellati
             () = stop.cancelled() => return,
         };
         match session {
-            Ok(session) => ephemera.session_ended(session).await,
-            // Sockets of those look at their sessions by themselves with the heartbeat.
+            Ok(first) => {
+                let more = std::iter::from_fn(|| ended.try_recv().ok());
+                let all: Vec<_> =
+                    std::iter::once(first).chain(more).take(ANNOUNCED_AT_ONCE).collect();
+                for session in &all {
+                    ephemera.end_session(*session);
+                }
+                ephemera.announce_ended(&all).await;
+            }
+            // Those are found by the next look at Postgres.
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "ended sessions were not announced");
             }

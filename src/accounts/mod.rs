@@ -16,6 +16,7 @@ mod passwords;
 mod profile;
 mod refresh;
 mod session_check;
+mod session_watch;
 mod sessions;
 mod signin;
 mod signout;

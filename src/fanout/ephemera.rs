@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,9 @@ use crate::log::shard::{Shard, Shards};
 use crate::model::id::{ChatId, SessionId, UserId};
 use crate::model::session::SessionEnded;
 use crate::protocol::push::{self, SessionRevoked, Typing};
+
+/// How long Redis may take to carry the news of ended sessions.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,13 +53,19 @@ impl Ephemera {
         self.publish(shard, &Signal::Typing { chat, user, typing }).await;
     }
 
-    /// Tells all nodes that a session has ended. Over every shard: one may be away, and hearing it
-    /// twice does no harm.
-    pub async fn session_ended(&self, ended: SessionEnded) {
+    /// Closes an ended session's sockets on this node. Doing it twice does no harm.
+    pub fn end_session(&self, ended: SessionEnded) {
         self.hand_on(&Signal::SessionEnded(ended));
-        for shard in self.shards.all() {
-            self.publish(shard, &Signal::SessionEnded(ended)).await;
-        }
+    }
+
+    /// Tells all nodes that sessions have ended. Over every shard: one may be away, and hearing it
+    /// twice does no harm. Gives up after a while, since every node looks for itself too.
+    pub async fn announce_ended(&self, sessions: &[SessionEnded]) {
+        let each = sessions.iter().flat_map(|ended| {
+            let telling = async |shard| self.publish(shard, &Signal::SessionEnded(*ended)).await;
+            self.shards.all().iter().map(telling)
+        });
+        tokio::time::timeout(ANNOUNCE_TIMEOUT, join_all(each)).await.ok();
     }
 
     async fn publish(&self, shard: &Shard, signal: &Signal) {

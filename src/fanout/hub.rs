@@ -18,7 +18,6 @@ use crate::log::tail::Follower;
 use crate::metrics::Metrics;
 use crate::model::event::{EventKind, Founding};
 use crate::model::id::{ChatId, SessionId, UserId};
-use crate::protocol::close::Close;
 use crate::protocol::push;
 use crate::store::{Pool, members};
 
@@ -154,8 +153,7 @@ impl Hub {
     pub fn end_session(&self, user: UserId, session: SessionId, bytes: &bytes::Bytes) {
         for connection in self.connections_of(user) {
             if connection.session == session {
-                connection.outbox.answer(bytes.clone());
-                connection.outbox.close(Close::SessionRevoked);
+                connection.outbox.revoke(bytes.clone());
             }
         }
     }

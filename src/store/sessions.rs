@@ -9,7 +9,7 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use crate::error::Result;
 use crate::model::id::{SessionId, UserId};
-use crate::model::session::{Device, EndReason, Session};
+use crate::model::session::{Device, EndReason, Session, SessionEnded};
 
 #[derive(Debug, FromRow)]
 struct SessionRow {
@@ -216,7 +216,9 @@ pub async fn end(
         Which::One(id) => (Some(id), None),
         Which::AllBut(id) => (None, Some(id)),
     };
-    // Locked in the order of their ids, so that two calls at once cannot wait for each other.
+    // Locked in the order of their ids, so that two calls at once cannot wait for each other. The
+    // moment is that of the statement, not of its transaction: whoever looks for late ends goes by
+    // it, and a transaction may have begun, and waited, long before.
     let ended: Vec<SessionId> = sqlx::query_scalar(
         "with held as (
              select id
@@ -229,7 +231,7 @@ pub async fn end(
              for update
          )
          update sessions
-         set ended_at = now(),
+         set ended_at = clock_timestamp(),
              end_reason = $4
          from held
          where sessions.id = held.id
@@ -243,4 +245,25 @@ pub async fn end(
     .await?;
     super::refresh_tokens::revoke(db, &ended).await?;
     Ok(ended)
+}
+
+/// Sessions that ended within the last `seconds`, the newest first, at most `limit` of them.
+pub async fn ended_lately(
+    db: impl PgExecutor<'_>,
+    seconds: f64,
+    limit: i64,
+) -> Result<Vec<SessionEnded>> {
+    let rows: Vec<(SessionId, UserId, EndReason)> = sqlx::query_as(
+        "select id, user_id, end_reason
+         from sessions
+         where ended_at > now() - $1 * interval '1 second'
+         order by ended_at desc
+         limit $2",
+    )
+    .bind(seconds)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    let ended = |(session_id, user_id, reason)| SessionEnded { session_id, user_id, reason };
+    Ok(rows.into_iter().map(ended).collect())
 }

@@ -29,6 +29,9 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// How long a close frame may take to be written, and answered.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What is being written when a session ends may take this long.
+const REVOKED_WRITE: Duration = Duration::from_millis(500);
+
 /// How long before the access token ends the client is told so.
 const TOKEN_NOTICE: Duration = Duration::from_mins(1);
 
@@ -192,7 +195,7 @@ impl Life<'_> {
                             return Err(Some(Close::TooLarge));
                         }
                         None | Some(Err(_) | Ok(Message::Close(_))) => return Err(None),
-                        Some(Ok(message)) => malformed += self.take(message).await?,
+                        Some(Ok(message)) => malformed += self.take_unless_revoked(message).await?,
                     }
                     if malformed > MALFORMED {
                         return Err(Some(Close::Protocol));
@@ -205,6 +208,25 @@ impl Life<'_> {
                 }
             }
             self.write(socket).await?;
+        }
+    }
+
+    /// Takes a frame, but does not let it hold up the end of its session: what it asks for may
+    /// wait for a store that is away.
+    async fn take_unless_revoked(&mut self, message: Message) -> Result<u32, Ended> {
+        let connection = Arc::clone(self.connection);
+        let taking = self.take(message);
+        tokio::pin!(taking);
+        loop {
+            tokio::select! {
+                biased;
+                taken = &mut taking => return taken,
+                () = connection.outbox.changed() => {
+                    if connection.outbox.closing() == Some(Close::SessionRevoked) {
+                        return Ok(0);
+                    }
+                }
+            }
         }
     }
 
@@ -311,8 +333,16 @@ impl Life<'_> {
                         break;
                     }
                     () = outbox.changed() => {
-                        if outbox.closing() == Some(Close::TooSlow) {
-                            return Err(Some(Close::TooSlow));
+                        match outbox.closing() {
+                            Some(Close::TooSlow) => return Err(Some(Close::TooSlow)),
+                            // A reader that stands still must not keep the socket of an ended
+                            // session open.
+                            Some(Close::SessionRevoked) => {
+                                let written = timeout(REVOKED_WRITE, &mut writing).await;
+                                written.map_err(|_| Close::SessionRevoked)?.map_err(|_| None)?;
+                                break;
+                            }
+                            _ => {}
                         }
                     }
                 }

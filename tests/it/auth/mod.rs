@@ -2,6 +2,7 @@
 
 mod forgery;
 mod refresh;
+mod revocation;
 mod sessions;
 mod signing_in;
 mod tokens;
