@@ -66,6 +66,20 @@ impl Error {
         Err(Self::Invalid(problems.into_iter().map(field).collect()))
     }
 
+    /// Of the wrong shape, as a reader of JSON says it; without the value that it met, since that
+    /// may be a password in the wrong place.
+    pub fn misshapen(path: &str, said: &str) -> Self {
+        // The place by line and column, which a path says better.
+        let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
+        let names_a_value = ["invalid type", "invalid value", "invalid length", "unknown variant"]
+            .iter()
+            .any(|start| said.starts_with(start));
+        match said.rsplit_once(", expected ").filter(|_| names_a_value) {
+            Some((_, expected)) => Self::invalid(path, format!("expected {expected}")),
+            None => Self::invalid(path, said),
+        }
+    }
+
     pub fn unavailable(part: &'static str) -> Self {
         Self::Unavailable { part, retry_after: Duration::from_millis(500) }
     }
@@ -169,6 +183,18 @@ impl From<fred::error::Error> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// R-AD-6.
+    #[test]
+    fn a_wrong_shape_is_told_without_the_value() {
+        let of = |json| serde_json::from_str::<u8>(json).unwrap_err().to_string();
+        for json in [r#""a secret, expected by nobody""#, "3000", "[1]"] {
+            let message = Error::misshapen("pin", &of(json)).message();
+            assert_eq!(message, "pin: expected u8", "{json}");
+        }
+        let unknown = Error::misshapen("", "unknown field `x`, expected `y` at line 1 column 2");
+        assert_eq!(unknown.message(), ": unknown field `x`, expected `y`");
+    }
 
     /// Clients branch on these: a changed line here is a broken client.
     #[test]

@@ -133,9 +133,7 @@ fn parse<T: DeserializeOwned>(data: Option<&RawValue>) -> Result<T> {
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { "data".to_owned() } else { format!("data.{path}") };
-        let said = error.into_inner().to_string();
-        let message = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
-        Error::invalid(&path, message)
+        Error::misshapen(&path, &error.into_inner().to_string())
     })
 }
 

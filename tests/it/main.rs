@@ -9,4 +9,5 @@ mod headers;
 mod health;
 mod messages;
 mod problems;
+mod secrets;
 mod sockets;

@@ -97,7 +97,7 @@ fn misshapen(path: &str, error: &serde_json::Error) -> Error {
     match name {
         Some(name) if parent.is_empty() => Error::invalid(name, "required"),
         Some(name) => Error::invalid(&format!("{parent}.{name}"), "required"),
-        None => Error::invalid(parent, message),
+        None => Error::misshapen(parent, message),
     }
 }
 
