@@ -49,8 +49,8 @@ pub use refresh::Refresh;
 pub use signin::SignIn;
 pub use signup::SignUp;
 
-/// Ends that may wait for a slow listener. One that falls further behind is told so (`Lagged`) and
-/// then has to ask for each of its sessions; access tokens are refused in time in any case.
+/// Ends that may wait for a slow listener. What it misses beyond that (`Lagged`) is found by each
+/// node's own look ([`session_watch`]); access tokens are refused in time in any case.
 const ENDED_CAPACITY: usize = 4_096;
 
 /// A handle; clones are cheap and mean the same.

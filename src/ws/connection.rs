@@ -35,7 +35,8 @@ const REVOKED_WRITE: Duration = Duration::from_millis(500);
 /// How long before the access token ends the client is told so.
 const TOKEN_NOTICE: Duration = Duration::from_mins(1);
 
-/// The session is looked at with every so many-th heartbeat, in case its end was not heard.
+/// The session is looked at with every so many-th heartbeat, for what is no end of a session that
+/// anybody tells of: its user's suspension.
 const SESSION_CHECK_EVERY: u64 = 4;
 
 /// Why a connection ends, where it is not simply gone.

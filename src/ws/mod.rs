@@ -133,7 +133,10 @@ fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<()> {
 }
 
 fn token_of(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+    // Two headers are none: which of them a proxy has looked at, nobody knows.
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let only = given.next().filter(|_| given.next().is_none());
+    let bearer = only.and_then(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
@@ -194,5 +197,6 @@ mod tests {
         let offered = [("sec-websocket-protocol", "chat.v1, bearer.abc")];
         assert_eq!(of(&offered).as_deref(), Some("abc"));
         assert_eq!(of(&[("authorization", "Basic abc")]), None);
+        assert_eq!(of(&[("authorization", "Bearer abc"), ("authorization", "Bearer def")]), None);
     }
 }
