@@ -23,6 +23,7 @@ use crate::health::Health;
 use crate::http;
 use crate::http::AppState;
 use crate::http::limits::Limits;
+use crate::jobs::Jobs;
 use crate::log::append::ChatLog;
 use crate::log::partition::Partitioner;
 use crate::log::shard::Shards;
@@ -52,6 +53,7 @@ pub struct Node {
     config: Arc<Config>,
     hub: Hub,
     health: Health,
+    jobs: Jobs,
     shards: Shards,
     pools: Vec<Pool>,
     /// Where the node serves clients.
@@ -91,12 +93,14 @@ impl Node {
         let partitioner = Partitioner::new(config.log.partitions);
         let hub = Hub::new(pool.clone(), partitioner, Arc::clone(&metrics));
         let health = Health::new(pool.clone(), shards.clone(), config.storage.as_ref());
+        let jobs = Jobs::new(pool.clone(), &config, Arc::clone(&metrics));
         let mut node = Self {
             http_addr: listener.local_addr()?,
             metrics_addr: metrics_listener.local_addr()?,
             metrics,
             hub,
             health,
+            jobs,
             shards,
             pools: vec![pool],
             log: None,
@@ -108,6 +112,10 @@ impl Node {
         node.serve_metrics(metrics_listener, printer);
         if node.config.node.roles.writer {
             node.start_writers().await?;
+        }
+        if node.config.node.roles.jobs {
+            // Ended with the writers: nothing waits for a job, and another node goes on with it.
+            node.edge.spawn("jobs", node.jobs.clone().run(node.stop.writing.clone()));
         }
         if node.config.node.roles.edge {
             node.start_edge(listener);
@@ -193,6 +201,7 @@ impl Node {
             config: Arc::clone(&self.config),
             limits,
             health: self.health.clone(),
+            jobs: self.jobs.clone(),
             edge: Edge {
                 chats: Chats::new(pool.clone(), log.clone(), self.config.limits.members_per_call),
                 messages: Messages::new(pool, log, &self.config.limits),

@@ -23,6 +23,7 @@ pub struct Config {
     pub limits: Limits,
     pub socket: Socket,
     pub storage: Option<Storage>,
+    pub jobs: Jobs,
     pub telemetry: Telemetry,
 }
 
@@ -49,6 +50,7 @@ pub struct Node {
 pub struct Roles {
     pub edge: bool,
     pub writer: bool,
+    pub jobs: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +99,8 @@ pub struct Auth {
     pub hash_slots: usize,
     /// Sign-ins that may wait for a slot; one more is refused.
     pub hash_queue: usize,
+    /// How long after their sign-in operators may change others' accounts.
+    pub admin_reauth: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -134,6 +138,15 @@ pub struct Storage {
     pub bucket: String,
     pub access_key: String,
     pub secret_key: SecretString,
+}
+
+/// How long the jobs of the timetable leave things alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs {
+    /// Sessions, after their end.
+    pub session_keep: Duration,
+    /// Rows of the audit log.
+    pub audit_keep: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -178,7 +191,7 @@ pub const VARIABLES: &[Variable] = &[
     var("NODE_NAME", "`HOSTNAME`, else `node`", "name of this node, unique in the cluster"),
     var("HTTP_ADDR", "0.0.0.0:4001", "address of REST and sockets"),
     var("METRICS_ADDR", "0.0.0.0:9464", "address of `/metrics`, for Prometheus alone"),
-    var("NODE_ROLES", "edge,writer", "parts that this node runs"),
+    var("NODE_ROLES", "edge,writer,jobs", "parts that this node runs"),
     var("SHUTDOWN_GRACE_MS", "30000", "from SIGTERM to the exit, at the most, in ms"),
     var("DRAIN_WINDOW_MS", "5000", "over how long sockets are told to leave, in ms"),
     var("ALLOWED_ORIGINS", "none", "browser origins that may open a socket, comma-separated"),
@@ -202,6 +215,9 @@ pub const VARIABLES: &[Variable] = &[
     secret("APP_TOKEN", "none", "sent by every client in `X-App-Token` where it is set"),
     var("HASH_SLOTS", "2", "passwords hashed at once (19 MiB each)"),
     var("HASH_QUEUE", "256", "sign-ins that may wait for a slot; one more is `unavailable`"),
+    var("ADMIN_REAUTH", "15m", "how long after signing in an operator may act on accounts"),
+    var("SESSION_KEEP", "30d", "how long sessions are kept after their end"),
+    var("AUDIT_KEEP", "365d", "how long the audit log is kept"),
     var("MESSAGE_MAX_CHARS", "8000", "length of a message, in characters"),
     var("REQUEST_MAX_BYTES", "65536", "size of a JSON request, in bytes"),
     var("FRAME_MAX_BYTES", "65536", "size of a socket's frame, in bytes"),
@@ -274,6 +290,10 @@ impl Reader<'_> {
             limits: self.limits(),
             socket: self.socket(),
             storage: self.storage(),
+            jobs: Jobs {
+                session_keep: self.life("SESSION_KEEP", "30d"),
+                audit_keep: self.life("AUDIT_KEEP", "365d"),
+            },
             telemetry: Telemetry {
                 json: self.text("LOG_FORMAT", "text") == "json",
                 filter: self.text("LOG_LEVEL", "info"),
@@ -300,14 +320,15 @@ impl Reader<'_> {
     }
 
     fn roles(&mut self) -> Roles {
-        let mut roles = Roles { edge: false, writer: false };
-        for role in self.text("NODE_ROLES", "edge,writer").split(',') {
+        let mut roles = Roles { edge: false, writer: false, jobs: false };
+        for role in self.text("NODE_ROLES", "edge,writer,jobs").split(',') {
             match role.trim() {
                 "edge" => roles.edge = true,
                 "writer" => roles.writer = true,
-                other => self
-                    .problems
-                    .push(format!("NODE_ROLES={other:?}: expected `edge`, `writer` or both")),
+                "jobs" => roles.jobs = true,
+                other => self.problems.push(format!(
+                    "NODE_ROLES={other:?}: expected some of `edge`, `writer`, `jobs`"
+                )),
             }
         }
         roles
@@ -341,6 +362,7 @@ impl Reader<'_> {
             app_token: self.optional("APP_TOKEN").map(Into::into),
             hash_slots: self.number("HASH_SLOTS", 2),
             hash_queue: self.number("HASH_QUEUE", 256),
+            admin_reauth: self.life("ADMIN_REAUTH", "15m"),
         }
     }
 
@@ -413,6 +435,10 @@ impl Reader<'_> {
             config.socket.heartbeat >= Duration::from_secs(1),
             "SOCKET_HEARTBEAT_MS: at least 1000",
         );
+        // A day: the jobs run daily, and nodes look for sessions that ended lately.
+        let day = Duration::from_hours(24);
+        must(config.jobs.session_keep >= day, "SESSION_KEEP: at least 1d");
+        must(config.jobs.audit_keep >= day, "AUDIT_KEEP: at least 1d");
         must(config.limits.address_rate > 0, "RATE_ADDRESS: at least 1");
         must(config.limits.auth_rate > 0, "RATE_AUTH: at least 1");
         must(

@@ -25,14 +25,16 @@
 //! 5. which lays it, in order, into the outbox of each connection in the chat; [`ws`] writes it.
 //!
 //! # Three roads, never mixed
-//! Chat changes take the log. Records without a chat (accounts, sessions) go straight to Postgres.
+//! Chat changes take the log. Records without a chat (accounts, sessions, jobs) go straight to
+//! Postgres.
 //! Ephemera (typing) go through Redis alone.
 //!
 //! # Who may import whom
 //! From the bottom: `model` (nothing), `error` and `config`, `protocol`, `metrics`, `store` (all
 //! SQL; knows no HTTP), `log` (all of Redis Streams), `cluster`, `writer` and `fanout` (know no
-//! requests), the use cases `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no
-//! Redis), and `app`, which puts it together. `tests/architecture.rs` checks it.
+//! requests), `jobs` (work by the clock), the use cases `accounts`, `chats`, `messages`, the edges
+//! `http` and `ws` (no SQL, no Redis), and `app`, which puts it together. `admin` is an edge as well:
+//! the command line of operators. `tests/architecture.rs` checks it.
 
 pub mod accounts;
 pub mod app;
@@ -44,6 +46,7 @@ pub mod error;
 pub mod fanout;
 pub mod health;
 pub mod http;
+pub mod jobs;
 pub mod lifeline;
 pub mod log;
 pub mod messages;

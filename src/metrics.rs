@@ -72,6 +72,26 @@ metrics! {
     counter sync_chats = "chat_sync_chats_total" Count "Chats for which a client asked what it had missed.";
     counter http_requests = "chat_http_requests_total" Count "REST requests answered.";
     histogram http_seconds = "chat_http_seconds" Seconds "REST requests, from the head to the answer.";
+    counter expired_done = "chat_jobs_done_total" { "job" = "expiredRefreshTokens" } Count "Slots of the timetable whose work this node has done.";
+    counter sessions_done = "chat_jobs_done_total" { "job" = "inactiveSessions" } Count "Slots of the timetable whose work this node has done.";
+    counter revoked_done = "chat_jobs_done_total" { "job" = "revokedRefreshTokens" } Count "Slots of the timetable whose work this node has done.";
+    counter audit_done = "chat_jobs_done_total" { "job" = "oldAuditRows" } Count "Slots of the timetable whose work this node has done.";
+    counter expired_failed = "chat_jobs_failed_total" { "job" = "expiredRefreshTokens" } Count "Runs of a job that failed on this node; each is tried again.";
+    counter sessions_failed = "chat_jobs_failed_total" { "job" = "inactiveSessions" } Count "Runs of a job that failed on this node; each is tried again.";
+    counter revoked_failed = "chat_jobs_failed_total" { "job" = "revokedRefreshTokens" } Count "Runs of a job that failed on this node; each is tried again.";
+    counter audit_failed = "chat_jobs_failed_total" { "job" = "oldAuditRows" } Count "Runs of a job that failed on this node; each is tried again.";
+    counter expired_rows = "chat_job_rows_total" { "job" = "expiredRefreshTokens" } Count "Rows that a job has ended or deleted on this node.";
+    counter sessions_rows = "chat_job_rows_total" { "job" = "inactiveSessions" } Count "Rows that a job has ended or deleted on this node.";
+    counter revoked_rows = "chat_job_rows_total" { "job" = "revokedRefreshTokens" } Count "Rows that a job has ended or deleted on this node.";
+    counter audit_rows = "chat_job_rows_total" { "job" = "oldAuditRows" } Count "Rows that a job has ended or deleted on this node.";
+    gauge expired_late = "chat_job_late_seconds" { "job" = "expiredRefreshTokens" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
+    gauge sessions_late = "chat_job_late_seconds" { "job" = "inactiveSessions" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
+    gauge revoked_late = "chat_job_late_seconds" { "job" = "revokedRefreshTokens" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
+    gauge audit_late = "chat_job_late_seconds" { "job" = "oldAuditRows" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
+    gauge expired_last = "chat_job_last_success_timestamp_seconds" { "job" = "expiredRefreshTokens" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
+    gauge sessions_last = "chat_job_last_success_timestamp_seconds" { "job" = "inactiveSessions" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
+    gauge revoked_last = "chat_job_last_success_timestamp_seconds" { "job" = "revokedRefreshTokens" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
+    gauge audit_last = "chat_job_last_success_timestamp_seconds" { "job" = "oldAuditRows" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
 }
 
 impl Metrics {

@@ -25,6 +25,7 @@ const RANKS: &[(&str, &[&str])] = &[
     ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
     ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
     ("health", &["config", "store", "log"]),
+    ("jobs", &["model", "error", "config", "metrics", "store"]),
     ("accounts", &["model", "error", "config", "store"]),
     ("chats", &["model", "error", "config", "protocol", "store", "log"]),
     ("messages", &["model", "error", "config", "protocol", "store", "log"]),
@@ -38,10 +39,11 @@ const RANKS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "health",
+            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "health", "jobs",
             "accounts", "chats", "messages", "ws",
         ],
     ),
+    ("admin", &["model", "error", "config", "store", "jobs", "accounts"]),
     ("dev", &["lifeline"]),
 ];
 
@@ -51,12 +53,12 @@ const ROOTS: &[&str] = &["lib", "main", "app"];
 /// Crates, and languages, that only some modules speak.
 const HOMES: &[(&str, &[&str])] = &[
     // `model` and `error` know sqlx's types; use cases and the writer pass connections on.
-    ("sqlx::", &["model", "error", "store", "writer", "accounts", "chats", "dev"]),
+    ("sqlx::", &["model", "error", "store", "writer", "jobs", "accounts", "chats", "dev"]),
     ("fred::", &["error", "log", "cluster", "writer", "fanout"]),
     ("axum::", &["ws", "http", "state", "app"]),
     ("hyper", &["http", "dev"]),
-    ("clap::", &["main", "dev"]),
-    ("anyhow::", &["main", "app", "dev"]),
+    ("clap::", &["main", "admin", "dev"]),
+    ("anyhow::", &["main", "app", "admin", "dev"]),
     ("SQL", &["store", "dev"]),
 ];
 

@@ -117,7 +117,7 @@ impl Accounts {
         let session_id = store::refresh_tokens::find_session(&mut *db, &hash).await?;
         let session_id = session_id.ok_or(UNKNOWN)?;
         let held = store::sessions::hold(&mut *db, session_id).await?.ok_or(UNKNOWN)?;
-        let state = store::refresh_tokens::get_state(&mut *db, &hash).await?;
+        let state = store::refresh_tokens::find_state(&mut *db, &hash).await?.ok_or(UNKNOWN)?;
         let successor = match decide(&held, &state, device_id.as_deref(), client) {
             Decision::Rotate => self.rotate(&mut db, &held, &state, &token).await?,
             Decision::Repeat(salt) => self.inner.refresh_key.successor(&token, &salt),

@@ -9,6 +9,7 @@ use crate::accounts::Accounts;
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::health::Health;
+use crate::jobs::Jobs;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::ws::Edge;
@@ -19,6 +20,7 @@ pub struct AppState {
     /// The rate limits at this node's door.
     pub limits: Limits,
     pub health: Health,
+    pub jobs: Jobs,
     pub edge: Edge,
 }
 
@@ -36,6 +38,7 @@ parts! {
     Arc<Config> => config,
     Limits => limits,
     Health => health,
+    Jobs => jobs,
     Edge => edge,
     Accounts => edge.accounts,
     Chats => edge.chats,

@@ -1,5 +1,6 @@
 //! Plain words of the domain. Imports nothing of the service.
 
+pub mod account;
 pub mod chat;
 pub mod event;
 pub mod id;

@@ -53,6 +53,8 @@ pub enum EndReason {
     PasswordChanged,
     Suspended,
     AccountDeleted,
+    /// It could not be refreshed any more, or had reached its age.
+    Expired,
 }
 
 /// Said to whoever keeps sockets of the session.

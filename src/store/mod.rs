@@ -8,6 +8,8 @@ pub mod audit;
 pub mod changes;
 pub mod chats;
 pub mod events;
+pub mod expiry;
+pub mod jobs;
 pub mod members;
 pub mod messages;
 pub mod partitions;

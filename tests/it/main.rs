@@ -6,6 +6,7 @@ mod chats;
 mod cluster;
 mod harness;
 mod health;
+mod jobs;
 mod messages;
 mod problems;
 mod sockets;

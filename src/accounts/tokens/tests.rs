@@ -18,6 +18,7 @@ fn settings() -> config::Auth {
         refresh_absolute: Duration::from_mins(100),
         app_token: None,
         hash_slots: 1,
+        admin_reauth: Duration::from_mins(15),
         hash_queue: 1,
     }
 }

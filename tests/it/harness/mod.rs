@@ -12,7 +12,7 @@ mod services;
 mod socket;
 
 pub(crate) use check::{check_chat, seqs};
-pub(crate) use client::{Answer, Http};
+pub(crate) use client::{Answer, Http, PASSWORD};
 pub(crate) use database::Database;
 pub(crate) use load::Load;
 use process::NodeProcess;
@@ -186,6 +186,19 @@ impl TestApp {
         Partitioner::new(partitions).of(ChatId(chat.parse().expect("a chat's id")))
     }
 
+    /// Signs somebody up and makes an operator of them.
+    pub(crate) async fn operator(&self, name: &str) -> Person {
+        let person = self.person(name).await;
+        self.sql("update users set role = 'admin' where id = $1", Some(&person.id)).await;
+        person
+    }
+
+    /// Runs the program with the cluster's settings, and `input` on its standard input; gives its
+    /// status and all that it printed.
+    pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> (bool, String) {
+        process::run(self.site.next_settings(), arguments, input).await
+    }
+
     /// Runs a statement on the cluster's database.
     pub(crate) async fn sql(&self, sql: &'static str, id: Option<&str>) {
         let mut db = self.database.connect().await;
@@ -224,6 +237,8 @@ impl Site {
         let redis = environment("TEST_REDIS_URLS");
         let mut all = owned(&[
             ("APP_ENV", "development"),
+            // The timetable would run in each; tests of jobs ask for it.
+            ("NODE_ROLES", "edge,writer"),
             ("HTTP_ADDR", "127.0.0.1:0"),
             ("METRICS_ADDR", "127.0.0.1:0"),
             ("DATABASE_URL", &database.url),

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use chat_service::dev::ports::{free_port, loopback};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
 use super::{eventually, metric, probe};
@@ -57,6 +58,25 @@ impl NodeProcess {
         })
         .await;
     }
+}
+
+/// Runs the program to its end; gives whether it succeeded, and all that it printed.
+pub(super) async fn run(
+    settings: Vec<(String, String)>,
+    arguments: &[&str],
+    input: &str,
+) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-service"));
+    command.args(arguments).envs(settings).env("LOG_LEVEL", "error").kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program is built");
+    let mut stdin = child.stdin.take().expect("it has a standard input");
+    // One that ends without reading is judged by what it says.
+    stdin.write_all(input.as_bytes()).await.ok();
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it can be waited for");
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(printed).expect("it prints text"))
 }
 
 fn spawn(settings: &[(String, String)], address: SocketAddr, metrics: SocketAddr) -> Child {
