@@ -37,6 +37,7 @@
 //! the command line of operators. `tests/architecture.rs` checks it.
 
 pub mod accounts;
+pub mod admin;
 pub mod app;
 pub mod chats;
 pub mod cluster;

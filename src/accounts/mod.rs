@@ -12,6 +12,7 @@
 //! Without Postgres nobody signs in. Who was known to be signed in within the last half minute
 //! stays so for the rest of it; then all are refused until Postgres is back.
 
+mod operators;
 mod passwords;
 mod profile;
 mod refresh;
@@ -44,6 +45,7 @@ use refresh::RefreshKey;
 use session_check::SessionCheck;
 use tokens::AccessKey;
 
+pub use operators::{AccountFilter, AuditFilter, AuditPosition, NewOperator, Operator};
 pub use refresh::Refresh;
 pub use signin::SignIn;
 pub use signup::SignUp;
@@ -74,6 +76,8 @@ struct Lives {
     access: Duration,
     refresh_idle: Duration,
     session: Duration,
+    /// How long after their sign-in operators may act.
+    admin_reauth: Duration,
 }
 
 /// Who is asking, by a token that was checked together with its session.
@@ -119,6 +123,7 @@ impl Accounts {
             access: settings.access_life,
             refresh_idle: settings.refresh_idle,
             session: settings.refresh_absolute,
+            admin_reauth: settings.admin_reauth,
         };
         let inner = Inner {
             pool,

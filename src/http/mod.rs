@@ -3,6 +3,7 @@
 //! A request passes, from the outside in: request id and span, catching of panics, the limit of
 //! its address, the app token, a time limit, and then its handler.
 
+pub mod admin;
 pub mod app_token;
 pub mod auth;
 pub mod chats;
@@ -22,7 +23,7 @@ pub use state::AppState;
 use axum::Router;
 use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use tower::ServiceBuilder;
 
 use crate::health::Health;
@@ -57,6 +58,13 @@ pub fn router(state: AppState) -> Router {
             get(messages::find).patch(messages::edit).delete(messages::delete),
         )
         .route("/chats/{chatId}/messages/{messageId}/edits", get(messages::edits))
+        .route("/admin/users", get(admin::accounts))
+        .route("/admin/users/{userId}", patch(admin::change))
+        .route("/admin/users/{userId}/suspend", post(admin::suspend))
+        .route("/admin/users/{userId}/unsuspend", post(admin::unsuspend))
+        .route("/admin/users/{userId}/sessions", delete(admin::end_sessions))
+        .route("/admin/audit", get(admin::audit))
+        .route("/admin/jobs", get(admin::jobs))
         .route("/ws", get(ws::upgrade))
         .fallback(respond::no_route)
         .layer(

@@ -12,6 +12,7 @@ pub mod expiry;
 pub mod jobs;
 pub mod members;
 pub mod messages;
+pub mod operators;
 pub mod partitions;
 pub mod refresh_tokens;
 pub mod sends;

@@ -8,5 +8,6 @@ mod harness;
 mod health;
 mod jobs;
 mod messages;
+mod operators;
 mod problems;
 mod sockets;
