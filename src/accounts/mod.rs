@@ -12,6 +12,8 @@
 //! Without Postgres nobody signs in. Who was known to be signed in within the last half minute
 //! stays so for the rest of it; then all are refused until Postgres is back.
 
+mod deletion;
+mod export;
 mod operators;
 mod passwords;
 mod profile;
@@ -45,6 +47,8 @@ use refresh::RefreshKey;
 use session_check::SessionCheck;
 use tokens::AccessKey;
 
+pub use deletion::DeleteAccount;
+pub use export::Export;
 pub use operators::{AccountFilter, AuditFilter, AuditPosition, NewOperator, Operator};
 pub use refresh::Refresh;
 pub use signin::SignIn;
@@ -67,6 +71,7 @@ struct Inner {
     access_key: AccessKey,
     refresh_key: RefreshKey,
     session_check: SessionCheck,
+    exports: Arc<export::Slots>,
     ended: broadcast::Sender<SessionEnded>,
 }
 
@@ -132,6 +137,7 @@ impl Accounts {
             access_key: AccessKey::new(settings),
             refresh_key: RefreshKey::new(&settings.jwt_secret),
             session_check: SessionCheck::default(),
+            exports: Arc::default(),
             ended,
         };
         Self { inner: Arc::new(inner) }

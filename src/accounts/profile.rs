@@ -16,12 +16,13 @@ impl Accounts {
         found.ok_or(Error::NotFound("user"))
     }
 
-    /// Anybody, as the caller may see them.
+    /// Anybody, as the caller may see them. Who was deleted is a tombstone: their messages still
+    /// name them.
     ///
     /// # Errors
     /// `NotFound` where there is no such user.
     pub async fn user(&self, _caller: Caller, id: UserId) -> Result<User> {
-        let found = store::users::find(&self.inner.pool, id).await?;
-        found.map(|me| me.user).ok_or(Error::NotFound("user"))
+        let found = store::users::shown(&self.inner.pool, &[id]).await?;
+        found.into_iter().next().ok_or(Error::NotFound("user"))
     }
 }

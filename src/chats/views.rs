@@ -52,7 +52,7 @@ async fn people(db: &mut PgConnection, ids: &[UserId]) -> Result<HashMap<UserId,
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let users = users::by_ids(db, ids).await?;
+    let users = users::shown(db, ids).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
@@ -79,7 +79,7 @@ fn view(row: ChatRow, last_message: Option<Message>, peer: Option<User>) -> Chat
     }
 }
 
-/// Members with their people. Whose account is gone is left out.
+/// Members with their people; whose account was deleted is a tombstone.
 pub(super) async fn members(db: &mut PgConnection, rows: Vec<MemberRow>) -> Result<Vec<Member>> {
     let ids: Vec<UserId> = rows.iter().map(|row| row.user_id).collect();
     let mut people = people(db, &ids).await?;

@@ -3,6 +3,7 @@
 //! A request passes, from the outside in: request id and span, catching of panics, the limit of
 //! its address, the app token, a time limit, and then its handler.
 
+pub mod account;
 pub mod admin;
 pub mod app_token;
 pub mod auth;
@@ -36,6 +37,7 @@ pub fn router(state: AppState) -> Router {
         .route("/auth/signup", post(auth::sign_up))
         .route("/auth/signin", post(auth::sign_in))
         .route("/auth/refresh", post(auth::refresh))
+        .route("/user", delete(account::delete))
         .layer(state.limits.auth());
 
     let api = Router::new()
@@ -46,6 +48,7 @@ pub fn router(state: AppState) -> Router {
         .route("/auth/sessions/{sessionId}", delete(auth::end_session))
         .route("/auth/refresh-tokens", get(auth::refresh_tokens))
         .route("/user/profile", get(users::profile))
+        .route("/user/export", get(account::export))
         .route("/user/{userId}", get(users::user))
         .route("/chats", get(chats::list).post(chats::create))
         .route("/chats/direct/{userId}", post(chats::open_direct))

@@ -7,8 +7,10 @@
 pub mod audit;
 pub mod changes;
 pub mod chats;
+pub mod deletion;
 pub mod events;
 pub mod expiry;
+pub mod export;
 pub mod jobs;
 pub mod members;
 pub mod messages;

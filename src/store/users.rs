@@ -126,6 +126,21 @@ pub async fn by_ids(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>
     Ok(rows.into_iter().map(|row| Me::from(row).user).collect())
 }
 
+/// These users as authors and members are shown, in no order; who was deleted is a tombstone.
+pub async fn shown(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    let rows = sqlx::query_as::<_, UserRow>(concat!(
+        "select ",
+        columns!(),
+        "
+         from users
+         where users.id = any($1)"
+    ))
+    .bind(ids)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| Me::from(row).user).collect())
+}
+
 /// What a sign-in is checked against.
 #[derive(FromRow)]
 pub struct Credentials {

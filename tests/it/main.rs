@@ -1,6 +1,7 @@
 //! Tests against real services, in one binary so that linking is paid once. `make test` starts the
 //! services and names them in the environment.
 
+mod accounts;
 mod auth;
 mod chats;
 mod cluster;

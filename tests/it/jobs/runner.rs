@@ -37,9 +37,9 @@ async fn three_nodes_do_each_slot_once() {
     let run_all = async |now: OffsetDateTime| {
         let stop = CancellationToken::new();
         let (one, two, three) = tokio::join!(
-            nodes[0].run_due(now, &stop),
-            nodes[1].run_due(now, &stop),
-            nodes[2].run_due(now, &stop),
+            Box::pin(nodes[0].run_due(now, &stop)),
+            Box::pin(nodes[1].run_due(now, &stop)),
+            Box::pin(nodes[2].run_due(now, &stop)),
         );
         let all = [one, two, three].map(|done| done.expect("Postgres answers"));
         names(&all.concat())
