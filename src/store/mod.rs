@@ -10,6 +10,7 @@ pub mod chats;
 pub mod events;
 pub mod members;
 pub mod messages;
+pub mod one_time_tokens;
 pub mod partitions;
 pub mod refresh_tokens;
 pub mod sends;

@@ -135,6 +135,23 @@ pub async fn hold(db: impl PgExecutor<'_>, id: SessionId) -> Result<Option<Held>
     Ok(held)
 }
 
+/// Locks all sessions of a user that were not ended for the rest of the transaction, in the order in
+/// which [`end`] does.
+pub async fn hold_all(db: impl PgExecutor<'_>, user_id: UserId) -> Result<Vec<SessionId>> {
+    let held = sqlx::query_scalar(
+        "select id
+         from sessions
+         where user_id = $1
+           and ended_at is null
+         order by id
+         for update",
+    )
+    .bind(user_id)
+    .fetch_all(db)
+    .await?;
+    Ok(held)
+}
+
 /// Whether a session lives, and whether its last use was noted a while ago.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub struct Liveness {

@@ -152,6 +152,48 @@ pub async fn find_credentials(db: impl PgExecutor<'_>, login: &str) -> Result<Op
     Ok(found)
 }
 
+/// What a password is chosen for.
+#[derive(FromRow)]
+pub struct Account {
+    pub id: UserId,
+    pub username: String,
+    pub email: String,
+    pub password_hash: String,
+}
+
+/// The account of a user who is neither suspended nor deleted.
+pub async fn find_account(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Account>> {
+    let found = sqlx::query_as(
+        "select id, username, email, password_hash
+         from users
+         where id = $1
+           and suspended_at is null
+           and deleted_at is null",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await?;
+    Ok(found)
+}
+
+/// The same by its address, without regard to case.
+pub async fn find_account_by_email(
+    db: impl PgExecutor<'_>,
+    email: &str,
+) -> Result<Option<Account>> {
+    let found = sqlx::query_as(
+        "select id, username, email, password_hash
+         from users
+         where lower(email) = lower($1)
+           and suspended_at is null
+           and deleted_at is null",
+    )
+    .bind(email)
+    .fetch_optional(db)
+    .await?;
+    Ok(found)
+}
+
 /// Holds an active user with this password hash for the rest of the transaction, so that neither
 /// a suspension nor a change of password slips in between the check and what is built on it.
 pub async fn hold_active(
@@ -197,4 +239,33 @@ pub async fn replace_password_hash(
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Sets a password hash, whatever it was.
+pub async fn set_password_hash(db: impl PgExecutor<'_>, id: UserId, new: &str) -> Result<()> {
+    sqlx::query(
+        "update users
+         set password_hash = $2,
+             updated_at = now()
+         where id = $1",
+    )
+    .bind(id)
+    .bind(new)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a user's present address is theirs.
+pub async fn set_email_verified(db: impl PgExecutor<'_>, id: UserId) -> Result<()> {
+    sqlx::query(
+        "update users
+         set email_verified = true,
+             updated_at = now()
+         where id = $1",
+    )
+    .bind(id)
+    .execute(db)
+    .await?;
+    Ok(())
 }
