@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Breached};
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::fanout::ephemera::Ephemera;
@@ -27,6 +27,7 @@ use crate::log::append::ChatLog;
 use crate::log::partition::Partitioner;
 use crate::log::shard::Shards;
 use crate::log::tail;
+use crate::mail::Mailer;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::shutdown::Tasks;
@@ -40,6 +41,9 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the other tasks may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the last mails may take; they have a shorter bound of their own.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The exporter asks for this, to keep its histograms small.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -58,6 +62,7 @@ pub struct Node {
     log: Option<ChatLog>,
     edge: Tasks,
     writers: Tasks,
+    mail: Tasks,
     stop: Stop,
 }
 
@@ -67,6 +72,7 @@ struct Stop {
     writing: CancellationToken,
     accepting: CancellationToken,
     rest: CancellationToken,
+    mail: CancellationToken,
 }
 
 impl Node {
@@ -102,17 +108,19 @@ impl Node {
             log: None,
             edge: Tasks::default(),
             writers: Tasks::default(),
+            mail: Tasks::default(),
             stop: Stop::default(),
             config,
         };
         node.serve_metrics(metrics_listener, printer);
-        if node.config.node.roles.writer {
+        let roles = node.config.node.roles;
+        let accounts = if roles.edge { Some(node.open_accounts().await?) } else { None };
+        if roles.writer {
             node.start_writers().await?;
         }
-        if node.config.node.roles.edge {
-            node.start_edge(listener);
-        } else {
-            node.serve_health(listener);
+        match accounts {
+            Some(accounts) => node.start_edge(listener, accounts),
+            None => node.serve_health(listener),
         }
         Ok(node)
     }
@@ -122,6 +130,7 @@ impl Node {
         tokio::select! {
             () = self.edge.ending.cancelled() => {}
             () = self.writers.ending.cancelled() => {}
+            () = self.mail.ending.cancelled() => {}
         }
     }
 
@@ -155,12 +164,29 @@ impl Node {
         Ok(())
     }
 
-    fn start_edge(&mut self, listener: TcpListener) {
+    /// People and their sessions, with the tasks that write to them.
+    async fn open_accounts(&self) -> anyhow::Result<Accounts> {
+        let config = &self.config;
+        let (mailer, outgoing) = Mailer::new(config.mail.as_ref(), Arc::clone(&self.metrics))
+            .context("MAIL_URL cannot be used")?;
+        let breached = match config.passwords.breached.clone() {
+            Some(path) => Some(load_breached(path).await?),
+            None => None,
+        };
+        let (accounts, forgotten) = Accounts::new(self.pools[0].clone(), config, mailer, breached);
+        if let Some(outgoing) = outgoing {
+            self.mail.spawn("mail", outgoing.run(self.stop.mail.clone()));
+        }
+        let recovering = accounts.clone().recover(forgotten, self.stop.rest.clone());
+        self.edge.spawn("forgotten passwords", recovering);
+        Ok(accounts)
+    }
+
+    fn start_edge(&mut self, listener: TcpListener, accounts: Accounts) {
         let pool = self.pools[0].clone();
         let (log, appenders) =
             ChatLog::new(self.shards.clone(), &self.config.log, Arc::clone(&self.metrics));
         self.log = Some(log.clone());
-        let accounts = Accounts::new(pool.clone(), &self.config.auth);
         let rest = &self.stop.rest;
         self.edge.spawn("append", log.clone().run(appenders, rest.clone()));
         self.edge.spawn("catch up", self.hub.clone().catch_up(rest.clone()));
@@ -242,7 +268,8 @@ impl Node {
     }
 
     /// Ends the node in order, within the grace period: not ready and no new sockets, partitions
-    /// handed over, sockets sent elsewhere, no new connections, requests finished, the rest.
+    /// handed over, sockets sent elsewhere, no new connections, requests finished, the rest, and the
+    /// mails that all of that has brought about.
     pub async fn stop(self) {
         let grace = self.config.node.shutdown_grace;
         if tokio::time::timeout(grace, self.stop_in_order()).await.is_err() {
@@ -267,6 +294,10 @@ impl Node {
         if !self.edge.wait(END_TIMEOUT).await {
             tracing::warn!("some tasks did not end in time");
         }
+        self.stop.mail.cancel();
+        if !self.mail.wait(MAIL_TIMEOUT).await {
+            tracing::warn!("some mails were not sent in time");
+        }
         for pool in &self.pools {
             tokio::time::timeout(END_TIMEOUT, pool.close()).await.ok();
         }
@@ -280,6 +311,15 @@ async fn until(stop: CancellationToken, task: impl Future<Output = impl Sized>) 
         _ = task => {}
         () = stop.cancelled() => {}
     }
+}
+
+/// Reads the file beside the runtime's threads, since that takes a while.
+async fn load_breached(path: std::path::PathBuf) -> anyhow::Result<Breached> {
+    let name = path.display().to_string();
+    let loaded = tokio::task::spawn_blocking(move || Breached::load(&path)).await?;
+    let breached = loaded.with_context(|| format!("BREACHED_PASSWORDS_FILE={name}"))?;
+    tracing::info!(passwords = breached.len(), "passwords that have leaked are refused");
+    Ok(breached)
 }
 
 /// A node that maps chats otherwise than the others must not start.

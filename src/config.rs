@@ -4,12 +4,17 @@
 //! (never a secret's) and the form expected. README's table lists the same variables; a test
 //! compares the two.
 
+mod mail;
+
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+
+pub use mail::{Mail, MailTransport};
 
 /// The settings of one node.
 #[derive(Clone, Debug)]
@@ -20,6 +25,9 @@ pub struct Config {
     pub redis: Redis,
     pub log: Log,
     pub auth: Auth,
+    pub passwords: Passwords,
+    /// Without it no mail is sent.
+    pub mail: Option<Mail>,
     pub limits: Limits,
     pub socket: Socket,
     pub storage: Option<Storage>,
@@ -93,10 +101,23 @@ pub struct Auth {
     pub refresh_absolute: Duration,
     /// Sent by every client in `X-App-Token` where it is set.
     pub app_token: Option<SecretString>,
-    /// Passwords hashed at once; each takes 19 MiB.
-    pub hash_slots: usize,
+    /// How long a link in a mail is good for.
+    pub reset_life: Duration,
+    pub verification_life: Duration,
+}
+
+/// How passwords are hashed, and which are refused.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    /// Hashed at once; each takes `memory_kib`.
+    pub slots: usize,
     /// Sign-ins that may wait for a slot; one more is refused.
-    pub hash_queue: usize,
+    pub queue: usize,
+    /// What argon2id takes for one: memory in KiB, and passes over it.
+    pub memory_kib: u32,
+    pub passes: u32,
+    /// Those that are known to have leaked, as lines of their SHA-1.
+    pub breached: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -200,8 +221,16 @@ pub const VARIABLES: &[Variable] = &[
     var("REFRESH_EXPIRE", "30d", "life of a refresh token, from its making"),
     var("SESSION_EXPIRE", "180d", "life of a session, however often it is refreshed"),
     secret("APP_TOKEN", "none", "sent by every client in `X-App-Token` where it is set"),
-    var("HASH_SLOTS", "2", "passwords hashed at once (19 MiB each)"),
+    var("HASH_SLOTS", "2", "passwords hashed at once (`HASH_MEMORY_KIB` each)"),
     var("HASH_QUEUE", "256", "sign-ins that may wait for a slot; one more is `unavailable`"),
+    var("HASH_MEMORY_KIB", "19456", "argon2id's memory for one password, in KiB; never less"),
+    var("HASH_PASSES", "2", "argon2id's passes (2 to 16)"),
+    var("RESET_EXPIRE", "1h", "life of the link that sets a forgotten password anew"),
+    var("VERIFY_EXPIRE", "1d", "life of the link that verifies an e-mail address"),
+    var("BREACHED_PASSWORDS_FILE", "none", "SHA-1 of leaked passwords, a line each"),
+    secret("MAIL_URL", "none", "`smtps://user:password@host`; without it no mail is sent"),
+    var("MAIL_FROM", "none", "sender of mails, `Name <address>`; required with `MAIL_URL`"),
+    var("PUBLIC_URL", "none", "put before the links in mails; required with `MAIL_URL`"),
     var("MESSAGE_MAX_CHARS", "8000", "length of a message, in characters"),
     var("REQUEST_MAX_BYTES", "65536", "size of a JSON request, in bytes"),
     var("FRAME_MAX_BYTES", "65536", "size of a socket's frame, in bytes"),
@@ -271,6 +300,8 @@ impl Reader<'_> {
             redis: self.redis(),
             log: self.log(),
             auth: self.auth(),
+            passwords: self.passwords(),
+            mail: self.mail(),
             limits: self.limits(),
             socket: self.socket(),
             storage: self.storage(),
@@ -339,9 +370,36 @@ impl Reader<'_> {
             refresh_idle: self.life("REFRESH_EXPIRE", "30d"),
             refresh_absolute: self.life("SESSION_EXPIRE", "180d"),
             app_token: self.optional("APP_TOKEN").map(Into::into),
-            hash_slots: self.number("HASH_SLOTS", 2),
-            hash_queue: self.number("HASH_QUEUE", 256),
+            reset_life: self.life("RESET_EXPIRE", "1h"),
+            verification_life: self.life("VERIFY_EXPIRE", "1d"),
         }
+    }
+
+    fn passwords(&mut self) -> Passwords {
+        Passwords {
+            slots: self.number("HASH_SLOTS", 2),
+            queue: self.number("HASH_QUEUE", 256),
+            memory_kib: self.number("HASH_MEMORY_KIB", 19_456),
+            passes: self.number("HASH_PASSES", 2),
+            breached: self.optional("BREACHED_PASSWORDS_FILE").map(Into::into),
+        }
+    }
+
+    fn mail(&mut self) -> Option<Mail> {
+        let development = self.text("APP_ENV", "production") == "development";
+        let url = self.optional("MAIL_URL")?;
+        let (from, links) = (self.text("MAIL_FROM", ""), self.text("PUBLIC_URL", ""));
+        let transport = mail::transport(&url, development);
+        let public_url = mail::public_url(&links, development);
+        let sender = from.parse();
+        for (name, problem) in [
+            ("MAIL_URL".to_owned(), transport.as_ref().err().copied()),
+            (format!("PUBLIC_URL={links:?}"), public_url.as_ref().err().copied()),
+            (format!("MAIL_FROM={from:?}"), sender.is_err().then_some("expected Name <address>")),
+        ] {
+            self.problems.extend(problem.map(|problem| format!("{name}: {problem}")));
+        }
+        Some(Mail { transport: transport.ok()?, from: sender.ok()?, public_url: public_url.ok()? })
     }
 
     fn limits(&mut self) -> Limits {
@@ -408,7 +466,12 @@ impl Reader<'_> {
         must((1..=1024).contains(&config.log.partitions), "LOG_PARTITIONS: from 1 to 1024");
         must((1..=5_000).contains(&config.log.batch_limit), "LOG_BATCH_LIMIT: from 1 to 5000");
         must(config.log.lease >= Duration::from_millis(500), "LOG_LEASE_MS: at least 500");
-        must(config.auth.hash_slots > 0, "HASH_SLOTS: at least 1");
+        must(config.passwords.slots > 0, "HASH_SLOTS: at least 1");
+        must(
+            (19_456..=1_048_576).contains(&config.passwords.memory_kib),
+            "HASH_MEMORY_KIB: from 19456 to 1048576",
+        );
+        must((2..=16).contains(&config.passwords.passes), "HASH_PASSES: from 2 to 16");
         must(
             config.socket.heartbeat >= Duration::from_secs(1),
             "SOCKET_HEARTBEAT_MS: at least 1000",

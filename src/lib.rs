@@ -30,7 +30,7 @@
 //!
 //! # Who may import whom
 //! From the bottom: `model` (nothing), `error` and `config`, `protocol`, `metrics`, `store` (all
-//! SQL; knows no HTTP), `log` (all of Redis Streams), `cluster`, `writer` and `fanout` (know no
+//! SQL; knows no HTTP), `mail`, `log` (all of Redis Streams), `cluster`, `writer` and `fanout` (know no
 //! requests), the use cases `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no
 //! Redis), and `app`, which puts it together. `tests/architecture.rs` checks it.
 
@@ -46,6 +46,7 @@ pub mod health;
 pub mod http;
 pub mod lifeline;
 pub mod log;
+pub mod mail;
 pub mod messages;
 pub mod metrics;
 pub mod model;

@@ -70,6 +70,9 @@ metrics! {
     counter missed = "chat_out_gaps_total" Count "Times that this node found events of a partition missing.";
     counter resyncs = "chat_resyncs_total" Count "Sockets told to sync, because too much was missed.";
     counter sync_chats = "chat_sync_chats_total" Count "Chats for which a client asked what it had missed.";
+    counter mails_sent = "chat_mails_total" { "result" = "sent" } Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL.";
+    counter mails_failed = "chat_mails_total" { "result" = "failed" } Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL.";
+    counter mails_dropped = "chat_mails_total" { "result" = "dropped" } Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL.";
     counter http_requests = "chat_http_requests_total" Count "REST requests answered.";
     histogram http_seconds = "chat_http_seconds" Seconds "REST requests, from the head to the answer.";
 }

@@ -1,4 +1,5 @@
-//! People and their sessions: signing up, in and out, tokens, and who is asking.
+//! People and their sessions: signing up, in and out, passwords, addresses, tokens, and who is
+//! asking.
 //!
 //! One file a use case, each an `impl Accounts`. Records go straight to Postgres: no chat is
 //! involved, so the log is not either.
@@ -12,8 +13,12 @@
 //! Without Postgres nobody signs in. Who was known to be signed in within the last half minute
 //! stays so for the rest of it; then all are refused until Postgres is back.
 
+mod breached;
+mod password;
+mod password_rules;
 mod passwords;
 mod profile;
+mod recovery;
 mod refresh;
 mod session_check;
 mod sessions;
@@ -22,6 +27,7 @@ mod signout;
 mod signup;
 mod tokens;
 mod validate;
+mod verification;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,24 +35,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
-use crate::config;
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::mail::Mailer;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Device, EndReason, Session, SessionEnded};
 use crate::model::time::Timestamp;
 use crate::model::user::Me;
 use crate::store::{self, Pool};
 
+use password_rules::PasswordRules;
 use passwords::Passwords;
 use refresh::RefreshKey;
 use session_check::SessionCheck;
 use tokens::AccessKey;
 
+pub use breached::{Breached, BreachedError};
+pub use password::ChangePassword;
+pub use recovery::{ForgotPassword, Forgotten, ResetPassword};
 pub use refresh::Refresh;
 pub use signin::SignIn;
 pub use signup::SignUp;
+pub use verification::VerifyEmail;
 
 /// Ends that may wait for a slow listener. One that falls further behind is told so (`Lagged`) and
 /// then has to ask for each of its sessions; access tokens are refused in time in any case.
@@ -62,6 +74,10 @@ struct Inner {
     pool: Pool,
     lives: Lives,
     passwords: Passwords,
+    rules: PasswordRules,
+    mailer: Mailer,
+    /// To [`Accounts::recover`].
+    forgotten: mpsc::Sender<Forgotten>,
     access_key: AccessKey,
     refresh_key: RefreshKey,
     session_check: SessionCheck,
@@ -74,6 +90,8 @@ struct Lives {
     access: Duration,
     refresh_idle: Duration,
     session: Duration,
+    password_reset: Duration,
+    email_verification: Duration,
 }
 
 /// Who is asking, by a token that was checked together with its session.
@@ -113,23 +131,37 @@ pub struct AuthResult {
 }
 
 impl Accounts {
-    pub fn new(pool: Pool, settings: &config::Auth) -> Self {
+    /// A handle, and the queue that is to be given to [`Self::recover`]. `breached` are passwords
+    /// that nobody may choose.
+    pub fn new(
+        pool: Pool,
+        config: &Config,
+        mailer: Mailer,
+        breached: Option<Breached>,
+    ) -> (Self, mpsc::Receiver<Forgotten>) {
+        let settings = &config.auth;
         let (ended, _) = broadcast::channel(ENDED_CAPACITY);
+        let (forgotten, waiting) = mpsc::channel(recovery::QUEUE);
         let lives = Lives {
             access: settings.access_life,
             refresh_idle: settings.refresh_idle,
             session: settings.refresh_absolute,
+            password_reset: settings.reset_life,
+            email_verification: settings.verification_life,
         };
         let inner = Inner {
             pool,
             lives,
-            passwords: Passwords::new(settings.hash_slots, settings.hash_queue),
+            passwords: Passwords::new(&config.passwords),
+            rules: PasswordRules::new(breached),
+            mailer,
+            forgotten,
             access_key: AccessKey::new(settings),
             refresh_key: RefreshKey::new(&settings.jwt_secret),
             session_check: SessionCheck::default(),
             ended,
         };
-        Self { inner: Arc::new(inner) }
+        (Self { inner: Arc::new(inner) }, waiting)
     }
 
     /// Says who an access token speaks for.

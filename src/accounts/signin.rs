@@ -75,23 +75,19 @@ impl Accounts {
         store::users::find_credentials(&self.inner.pool, login).await
     }
 
-    /// Notes a failed attempt against a known user. Unknown logins are not kept: people type
-    /// passwords there.
+    /// Notes a failed attempt, against an unknown user too: it takes time, and so it takes the same
+    /// time. The login itself is not kept, since people type passwords there.
     async fn refuse(&self, user_id: Option<UserId>, client: &Client) -> Error {
         tracing::info!(user.id = ?user_id, "a sign-in was refused");
-        if let Some(id) = user_id {
-            let entry = audit::Entry {
-                actor: None,
-                action: "user.signInRefused",
-                subject: &id.to_string(),
-                detail: json!({}),
-                ip: Some(client.address),
-            };
-            if let Err(error) = audit::add(&self.inner.pool, entry).await {
-                return error;
-            }
-        }
-        WRONG
+        let subject = user_id.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+        let entry = audit::Entry {
+            actor: None,
+            action: "user.signInRefused",
+            subject: &subject,
+            detail: json!({}),
+            ip: Some(client.address),
+        };
+        audit::add(&self.inner.pool, entry).await.err().unwrap_or(WRONG)
     }
 
     /// Hashes anew with today's parameters, while the password is at hand. The sign-in has

@@ -39,7 +39,7 @@ pub(super) fn email(problems: &mut Problems, path: &str, address: &str) {
     problems.require(is_plausible(address), path, "an e-mail address, at most 254 characters");
 }
 
-fn is_plausible(address: &str) -> bool {
+pub(super) fn is_plausible(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let good = |c: char| !c.is_control() && !c.is_whitespace() && !"@<>()[],;:\\\"".contains(c);
     let label = |part: &str| {

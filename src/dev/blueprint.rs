@@ -65,7 +65,10 @@ impl Blueprint {
             ("S3_ACCESS_KEY", S3_ACCESS_KEY.to_owned()),
             ("S3_SECRET_KEY", s3_secret.clone()),
         ];
-        let settings = Settings::new(fixed, kept_secret(&dir.join("jwt-secret"))?, &nodes);
+        let mails = std::path::absolute(dir.join("mail"))?;
+        std::fs::create_dir_all(&mails)?;
+        let jwt_secret = kept_secret(&dir.join("jwt-secret"))?;
+        let settings = Settings::new(fixed, jwt_secret, &mails, &nodes);
         let program = std::env::current_exe().context("this program's path is unknown")?;
         let node_program = match &options.node_binary {
             Some(path) => std::path::absolute(path)?,

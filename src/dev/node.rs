@@ -89,11 +89,15 @@ impl Settings {
     pub(super) fn new(
         fixed: Vec<(&'static str, String)>,
         jwt_secret: String,
+        mails: &Path,
         nodes: &[NodeSite],
     ) -> Self {
         let mut defaults = vec![
             ("APP_ENV", "development".to_owned()),
             ("JWT_SECRET", jwt_secret),
+            ("MAIL_URL", format!("file://{}", mails.display())),
+            ("MAIL_FROM", "chat-service <no-reply@localhost>".to_owned()),
+            ("PUBLIC_URL", nodes.first().map(NodeSite::url).unwrap_or_default()),
             ("ALLOWED_ORIGINS", origins(nodes)),
             ("TOKIO_WORKER_THREADS", worker_threads(nodes.len()).to_string()),
         ];
@@ -146,7 +150,8 @@ mod tests {
     fn the_callers_environment_wins_over_defaults_but_not_over_addresses() {
         let node = NodeSite { name: "n1".into(), http: loopback(1), metrics: loopback(2) };
         let fixed = vec![("DATABASE_URL", "private".to_owned())];
-        let settings = Settings::new(fixed, "made".to_owned(), &[node]);
+        let mails = Path::new("/dev/mail");
+        let settings = Settings::new(fixed, "made".to_owned(), mails, &[node]);
         let inherited = |name: &str| {
             ["RATE_AUTH", "DATABASE_URL"].contains(&name).then(|| OsString::from("callers"))
         };
@@ -158,6 +163,8 @@ mod tests {
         assert_eq!(env("RATE_AUTH"), None, "left to what is inherited");
         assert_eq!(env("DATABASE_URL"), Some("private"));
         assert_eq!(env("RATE_ADDRESS"), Some("100000"));
+        assert_eq!(env("MAIL_URL"), Some("file:///dev/mail"));
+        assert_eq!(env("PUBLIC_URL"), Some("http://127.0.0.1:1"));
         assert_eq!(env("ALLOWED_ORIGINS"), Some("http://127.0.0.1:1,http://localhost:1"));
     }
 }

@@ -12,10 +12,12 @@ pub mod limits;
 pub mod messages;
 pub mod middleware;
 pub mod page;
+pub mod passwords;
 pub mod respond;
 pub mod server;
 mod state;
 pub mod users;
+pub mod verification;
 
 pub use state::AppState;
 
@@ -35,6 +37,11 @@ pub fn router(state: AppState) -> Router {
         .route("/auth/signup", post(auth::sign_up))
         .route("/auth/signin", post(auth::sign_in))
         .route("/auth/refresh", post(auth::refresh))
+        .route("/auth/password", post(passwords::change))
+        .route("/auth/password/forgot", post(passwords::forgot))
+        .route("/auth/password/reset", post(passwords::reset))
+        .route("/auth/email/verify", post(verification::verify))
+        .route("/auth/email/verify/resend", post(verification::resend))
         .layer(state.limits.auth());
 
     let api = Router::new()

@@ -17,8 +17,8 @@ fn settings() -> config::Auth {
         refresh_idle: Duration::from_mins(10),
         refresh_absolute: Duration::from_mins(100),
         app_token: None,
-        hash_slots: 1,
-        hash_queue: 1,
+        reset_life: Duration::from_mins(1),
+        verification_life: Duration::from_mins(1),
     }
 }
 
