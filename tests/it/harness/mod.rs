@@ -6,15 +6,18 @@ mod check;
 mod client;
 mod database;
 mod load;
+mod mails;
 mod process;
 mod proxy;
 mod services;
 mod socket;
 
 pub(crate) use check::{check_chat, seqs};
-pub(crate) use client::{Answer, Http};
+pub(crate) use client::{Answer, Http, PASSWORD};
 pub(crate) use database::Database;
 pub(crate) use load::Load;
+use mails::Mails;
+pub(crate) use mails::{Mail, PUBLIC_URL};
 use process::NodeProcess;
 pub(crate) use proxy::{Mode, Proxy};
 pub(crate) use services::{A_WHILE, PrivatePostgres, PrivateRedis};
@@ -52,6 +55,7 @@ pub(crate) struct TestApp {
 struct Site {
     settings: Vec<(String, String)>,
     nodes: AtomicUsize,
+    mails: Mails,
 }
 
 /// A signed-in user.
@@ -110,7 +114,8 @@ impl TestApp {
         show_logs();
         let mut all = site.next_settings();
         all.extend(owned(settings));
-        let node = Node::start(config(&all)).await.expect("the node starts");
+        // Boxed, since it would make every test's future large.
+        let node = Box::pin(Node::start(config(&all))).await.expect("the node starts");
         let (address, metrics) = (node.http_addr, node.metrics_addr);
         let app = Self { database, address, metrics, node: Some(node), site };
         app.is_ready().await;
@@ -169,6 +174,16 @@ impl TestApp {
         Socket::connect(self.address, &person.token).await
     }
 
+    /// The mails of the cluster to an address with a subject, once there are as many.
+    pub(crate) async fn mails(&self, address: &str, subject: &str, count: usize) -> Vec<Mail> {
+        self.site.mails.wait(address, subject, count).await
+    }
+
+    /// Those that are there now.
+    pub(crate) fn mails_now(&self, address: &str, subject: &str) -> Vec<Mail> {
+        self.site.mails.find(address, subject)
+    }
+
     /// A counter of this node, summed over its labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         metric(self.metrics, name).await
@@ -184,6 +199,13 @@ impl TestApp {
     pub(crate) fn partition_of(&self, chat: &str) -> u16 {
         let partitions = self.config_with(&[]).log.partitions;
         Partitioner::new(partitions).of(ChatId(chat.parse().expect("a chat's id")))
+    }
+
+    /// How often something stands in the audit log.
+    pub(crate) async fn audited(&self, action: &str) -> i64 {
+        let mut db = self.database.connect().await;
+        let count = sqlx::query_scalar("select count(*) from audit_log where action = $1");
+        count.bind(action).fetch_one(&mut db).await.expect("the statement runs")
     }
 
     /// Runs a statement on the cluster's database.
@@ -222,6 +244,7 @@ impl Site {
         let prefix = format!("t{}", Uuid::now_v7().simple());
         let partitions = PARTITIONS.to_string();
         let redis = environment("TEST_REDIS_URLS");
+        let mails = Mails::new();
         let mut all = owned(&[
             ("APP_ENV", "development"),
             ("HTTP_ADDR", "127.0.0.1:0"),
@@ -234,13 +257,16 @@ impl Site {
             ("LOG_LEASE_MS", "1500"),
             ("DRAIN_WINDOW_MS", "200"),
             ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("MAIL_URL", &mails.url()),
+            ("MAIL_FROM", "Chat <no-reply@example.org>"),
+            ("PUBLIC_URL", PUBLIC_URL),
             ("RATE_ADDRESS", "10000"),
             ("RATE_ADDRESS_BURST", "10000"),
             ("RATE_AUTH", "10000"),
             ("RATE_AUTH_BURST", "10000"),
         ]);
         all.extend(owned(settings));
-        Self { settings: all, nodes: AtomicUsize::new(1) }
+        Self { settings: all, nodes: AtomicUsize::new(1), mails }
     }
 
     /// The cluster's settings, and the next node's name.
