@@ -391,11 +391,11 @@ impl Reader<'_> {
         let (from, links) = (self.text("MAIL_FROM", ""), self.text("PUBLIC_URL", ""));
         let transport = mail::transport(&url, development);
         let public_url = mail::public_url(&links, development);
-        let sender = from.parse();
+        let sender = mail::sender(&from);
         for (name, problem) in [
             ("MAIL_URL".to_owned(), transport.as_ref().err().copied()),
             (format!("PUBLIC_URL={links:?}"), public_url.as_ref().err().copied()),
-            (format!("MAIL_FROM={from:?}"), sender.is_err().then_some("expected Name <address>")),
+            (format!("MAIL_FROM={from:?}"), sender.as_ref().err().copied()),
         ] {
             self.problems.extend(problem.map(|problem| format!("{name}: {problem}")));
         }

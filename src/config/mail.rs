@@ -42,6 +42,16 @@ pub(super) fn transport(url: &str, development: bool) -> Result<MailTransport, &
     }
 }
 
+/// Reads `MAIL_FROM`.
+///
+/// # Errors
+/// What is expected instead.
+pub(super) fn sender(text: &str) -> Result<Mailbox, &'static str> {
+    let expected = "expected Name <address>";
+    // A name with a line's end in it could not be written into a header.
+    if text.chars().any(char::is_control) { Err(expected) } else { text.parse().or(Err(expected)) }
+}
+
 /// Reads `PUBLIC_URL`.
 ///
 /// # Errors
@@ -113,9 +123,11 @@ mod tests {
 
     #[test]
     fn a_sender_needs_no_name_and_no_domain_of_the_world() {
-        for sender in ["Chat <no-reply@example.org>", "a@b.cd", "chat-service <no-reply@localhost>"]
-        {
-            assert!(sender.parse::<Mailbox>().is_ok(), "{sender} was refused");
+        for good in ["Chat <no-reply@example.org>", "a@b.cd", "chat-service <no-reply@localhost>"] {
+            assert!(sender(good).is_ok(), "{good} was refused");
+        }
+        for bad in ["", "Chat", "Chat <>", "Chat\r\nBcc: e@b.cd <a@b.cd>", "a@b.cd, c@d.ef"] {
+            assert!(sender(bad).is_err(), "{bad:?} was accepted");
         }
     }
 

@@ -8,13 +8,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lettre::Message;
-use lettre::message::Mailbox;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
+use lettre::message::{Body, Mailbox};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::transport::Failure;
 use crate::model::id::UserId;
+
+/// SMTP allows 998.
+const MAX_LINE: usize = 900;
 
 /// A mail to one user.
 #[derive(Clone, Debug)]
@@ -72,7 +75,7 @@ impl Letter {
             .date_now()
             .raw_header(automatic)
             .header(ContentType::TEXT_PLAIN)
-            .body(self.text(public_url))
+            .body(plain(&self.text(public_url))?)
             .map_err(|_| Failure::Unwritable)
     }
 
@@ -106,6 +109,16 @@ impl Letter {
             ),
         }
     }
+}
+
+/// A body as it is: whatever reads it, also a person in a file, finds the link in one piece.
+fn plain(text: &str) -> Result<Body, Failure> {
+    let is_plain = text.is_ascii() && !text.contains(['\r', '\0']);
+    if !is_plain || text.lines().any(|line| line.len() > MAX_LINE) {
+        return Err(Failure::Unwritable);
+    }
+    let text = text.replace('\n', "\r\n");
+    Ok(Body::dangerous_pre_encoded(text.into_bytes(), ContentTransferEncoding::SevenBit))
 }
 
 /// A page of the client, which gives the token to the service.
@@ -177,14 +190,13 @@ mod tests {
                 "{address:?}"
             );
         }
-        let text = written(&letter("ann@example.org", "ann\r\nBcc: eve@example.org")).unwrap();
+        let text = written(&letter("ann@example.org", "ann\nBcc: eve@example.org")).unwrap();
         let head = text.split_once("\r\n\r\n").unwrap().0;
         assert!(!head.contains("eve"), "{head}");
-        let name =
-            Mailbox::new(Some("A\r\nBcc: eve@example.org".into()), "a@b.cd".parse().unwrap());
-        let message = letter("ann@example.org", "ann").to_message(&name, "https://a.org").unwrap();
-        let text = String::from_utf8(message.formatted()).unwrap();
-        assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
+        for name in ["ann\r\nann", "ann\0", "änn", &"a".repeat(1_000)] {
+            let outcome = written(&letter("ann@example.org", name));
+            assert!(matches!(outcome, Err(Failure::Unwritable)), "{name:?}");
+        }
     }
 
     #[test]

@@ -106,7 +106,7 @@ async fn every_refused_sign_in_looks_the_same() {
     }
     assert!(seen.iter().all(|one| *one == seen[0]), "{seen:#?}");
     // And the same work: each is noted, whoever it was aimed at.
-    assert_eq!(app.audited("user.signInRefused").await, attempts.len().try_into().unwrap());
+    assert_eq!(app.audited("user.signInRefused").await, i64::try_from(attempts.len()).unwrap());
 }
 
 #[tokio::test]
