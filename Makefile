@@ -46,6 +46,11 @@ smoke: ## Two people, two nodes, one message, against the running cluster
 replay: ## Replay chat logs against the running cluster (ARGS="DIRECTORY …")
 	cargo run --release --locked -p loadtest -- replay $(ARGS)
 
+.PHONY: schemathesis
+schemathesis: tools ## Ask a private cluster all that its OpenAPI document allows, and more
+	$(BUILD)
+	scripts/schemathesis.sh
+
 .PHONY: clean-data
 clean-data: ## End the cluster and remove its data
 	@if [ -x $(CHAT) ]; then $(CHAT) dev --clean; else rm -rf target/dev; fi

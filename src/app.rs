@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Breached, Services};
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::fanout::ephemera::Ephemera;
@@ -22,13 +24,18 @@ use crate::fanout::hub::Hub;
 use crate::health::Health;
 use crate::http;
 use crate::http::AppState;
-use crate::http::limits::Limits;
+use crate::http::limits::Doors;
+use crate::jobs::Jobs;
+use crate::limits::Limits;
 use crate::log::append::ChatLog;
 use crate::log::partition::Partitioner;
 use crate::log::shard::Shards;
 use crate::log::tail;
+use crate::mail::Mailer;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
+use crate::model::id::UserId;
+use crate::presence::Presence;
 use crate::shutdown::Tasks;
 use crate::store::{self, Pool, partitions};
 use crate::writer::lease::Leases;
@@ -41,6 +48,9 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the other tasks may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long the last mails may take; they have a shorter bound of their own.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The exporter asks for this, to keep its histograms small.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
@@ -52,12 +62,15 @@ pub struct Node {
     config: Arc<Config>,
     hub: Hub,
     health: Health,
+    jobs: Jobs,
     shards: Shards,
     pools: Vec<Pool>,
     /// Where the node serves clients.
+    pub presence: Option<Presence>,
     log: Option<ChatLog>,
     edge: Tasks,
     writers: Tasks,
+    mail: Tasks,
     stop: Stop,
 }
 
@@ -67,6 +80,7 @@ struct Stop {
     writing: CancellationToken,
     accepting: CancellationToken,
     rest: CancellationToken,
+    mail: CancellationToken,
 }
 
 impl Node {
@@ -75,10 +89,15 @@ impl Node {
     /// # Errors
     /// What a node cannot start without: Postgres, its addresses, a cluster of the same shape,
     /// settings of Redis that keep data.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
-        let config = Arc::new(config);
+    pub fn start(config: Config) -> BoxFuture<'static, anyhow::Result<Self>> {
+        // Boxed: whoever waits for it would hold all that it needs meanwhile.
+        Box::pin(Self::start_with(Arc::new(config)))
+    }
+
+    async fn start_with(config: Arc<Config>) -> anyhow::Result<Self> {
         let (metrics, printer) = Metrics::new(&config.node.name);
         let pool = store::connect(&config.postgres).await.context("Postgres")?;
+        check_postgres(&pool).await?;
         agree_on_partitions(&pool, config.log.partitions).await?;
         let shards = Shards::connect(&config.redis, config.log.partitions).await?;
         check_redis(&shards).await?;
@@ -91,28 +110,37 @@ impl Node {
         let partitioner = Partitioner::new(config.log.partitions);
         let hub = Hub::new(pool.clone(), partitioner, Arc::clone(&metrics));
         let health = Health::new(pool.clone(), shards.clone(), config.storage.as_ref());
+        let jobs = Jobs::new(pool.clone(), &config, Arc::clone(&metrics));
         let mut node = Self {
             http_addr: listener.local_addr()?,
             metrics_addr: metrics_listener.local_addr()?,
             metrics,
             hub,
             health,
+            jobs,
             shards,
             pools: vec![pool],
+            presence: None,
             log: None,
             edge: Tasks::default(),
             writers: Tasks::default(),
+            mail: Tasks::default(),
             stop: Stop::default(),
             config,
         };
         node.serve_metrics(metrics_listener, printer);
-        if node.config.node.roles.writer {
+        let roles = node.config.node.roles;
+        let accounts = if roles.edge { Some(node.open_accounts().await?) } else { None };
+        if roles.writer {
             node.start_writers().await?;
         }
-        if node.config.node.roles.edge {
-            node.start_edge(listener);
-        } else {
-            node.serve_health(listener);
+        if roles.jobs {
+            // Ended with the writers: nothing waits for a job, and another node goes on with it.
+            node.edge.spawn("jobs", node.jobs.clone().run(node.stop.writing.clone()));
+        }
+        match accounts {
+            Some((accounts, limits)) => node.start_edge(listener, accounts, limits)?,
+            None => node.serve_health(listener),
         }
         Ok(node)
     }
@@ -122,6 +150,7 @@ impl Node {
         tokio::select! {
             () = self.edge.ending.cancelled() => {}
             () = self.writers.ending.cancelled() => {}
+            () = self.mail.ending.cancelled() => {}
         }
     }
 
@@ -155,13 +184,40 @@ impl Node {
         Ok(())
     }
 
-    fn start_edge(&mut self, listener: TcpListener) {
+    /// People and their sessions, with the tasks that write to them.
+    async fn open_accounts(&self) -> anyhow::Result<(Accounts, Limits)> {
+        let config = &self.config;
+        let (mailer, outgoing) = Mailer::new(config.mail.as_ref(), Arc::clone(&self.metrics))
+            .context("MAIL_URL cannot be used")?;
+        let breached = match config.passwords.breached.clone() {
+            Some(path) => Some(load_breached(path).await?),
+            None => None,
+        };
+        let (limits, counters) =
+            Limits::new(config, self.shards.clone(), Arc::clone(&self.metrics));
+        let services = Services { limits: Some(limits.clone()), mailer, breached };
+        let (accounts, forgotten) = Accounts::new(self.pools[0].clone(), config, services);
+        self.edge.spawn("limits", limits.clone().run(counters, self.stop.rest.clone()));
+        if let Some(outgoing) = outgoing {
+            self.mail.spawn("mail", outgoing.run(self.stop.mail.clone()));
+        }
+        let recovering = accounts.clone().recover(forgotten, self.stop.rest.clone());
+        self.edge.spawn("forgotten passwords", recovering);
+        Ok((accounts, limits))
+    }
+
+    fn start_edge(
+        &mut self,
+        listener: TcpListener,
+        accounts: Accounts,
+        limits: Limits,
+    ) -> anyhow::Result<()> {
+        let presence = self.start_presence()?;
         let pool = self.pools[0].clone();
         let (log, appenders) =
             ChatLog::new(self.shards.clone(), &self.config.log, Arc::clone(&self.metrics));
         self.log = Some(log.clone());
-        let accounts = Accounts::new(pool.clone(), &self.config.auth);
-        let rest = &self.stop.rest;
+        let rest = self.stop.rest.clone();
         self.edge.spawn("append", log.clone().run(appenders, rest.clone()));
         self.edge.spawn("catch up", self.hub.clone().catch_up(rest.clone()));
 
@@ -181,25 +237,26 @@ impl Node {
             let ready = move || health.followed();
             self.edge.spawn("listen", ephemera.clone().listen(shard.clone(), ready, rest.clone()));
         }
-        self.edge.spawn("ended sessions", {
-            announce_ended(accounts.clone(), ephemera.clone(), rest.clone())
-        });
+        self.follow_people(&accounts, &ephemera, &presence)?;
 
-        let limits = Limits::new(&self.config);
-        self.edge.spawn("sweep limits", until(rest.clone(), limits.clone().sweep()));
+        let doors = Doors::new(&self.config.rates);
+        self.edge.spawn("sweep doors", until(rest.clone(), doors.clone().sweep()));
         let health = self.health.clone();
         self.edge.spawn("storage", async move { health.prepare_storage().await });
         let state = AppState {
             config: Arc::clone(&self.config),
-            limits,
+            doors,
             health: self.health.clone(),
+            jobs: self.jobs.clone(),
             edge: Edge {
-                chats: Chats::new(pool.clone(), log.clone(), self.config.limits.members_per_call),
+                chats: Chats::new(pool.clone(), log.clone(), &self.config),
                 messages: Messages::new(pool, log, &self.config.limits),
                 accounts,
                 hub: self.hub.clone(),
                 ephemera,
+                presence,
                 health: self.health.clone(),
+                limits,
                 config: Arc::clone(&self.config),
                 metrics: Arc::clone(&self.metrics),
                 open: Arc::default(),
@@ -209,6 +266,45 @@ impl Node {
         let accepting = self.stop.accepting.clone();
         let router = http::router(state);
         self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
+        Ok(())
+    }
+
+    /// Lets the nodes, and what is open here, know of sessions that end and people who change.
+    fn follow_people(
+        &mut self,
+        accounts: &Accounts,
+        ephemera: &Ephemera,
+        presence: &Presence,
+    ) -> anyhow::Result<()> {
+        let rest = &self.stop.rest;
+        self.edge.spawn("ended sessions", {
+            announce_ended(accounts.clone(), ephemera.clone(), rest.clone())
+        });
+        let aside = store::connect_aside(&self.config.postgres)?;
+        self.pools.push(aside.clone());
+        self.edge.spawn("watch sessions", {
+            let ephemera = ephemera.clone();
+            let tell = move |ended| ephemera.end_session(ended);
+            accounts.clone().watch_ends(aside, tell, rest.clone())
+        });
+        self.edge.spawn("changed people", {
+            announce_changed(accounts.clone(), ephemera.clone(), rest.clone())
+        });
+        let followed = presence.clone();
+        let on_change = move |users: &[UserId]| followed.visibility_changed(users);
+        self.edge.spawn("blocks", self.hub.clone().keep_blocks(on_change, rest.clone()));
+        Ok(())
+    }
+
+    fn start_presence(&mut self) -> anyhow::Result<Presence> {
+        let (name, life) = (&self.config.node.name, self.config.presence.life);
+        let pool = self.pools[0].clone();
+        let presence = Presence::new(pool, &self.shards, name, life, Arc::clone(&self.metrics))?;
+        let rest = &self.stop.rest;
+        self.edge.spawn("presence", presence.clone().run(rest.clone()));
+        self.edge.spawn("follow presence", presence.clone().follow_all(rest.clone()));
+        self.presence = Some(presence.clone());
+        Ok(presence)
     }
 
     /// A node that serves no clients still tells how it is.
@@ -218,7 +314,9 @@ impl Node {
             self.health.followed();
             self.health.followed();
         }
-        let router = http::health_routes().with_state(self.health.clone());
+        let security = http::headers::Security::new(&self.config.node);
+        let secured = from_fn_with_state(security, http::headers::secure);
+        let router = http::health_routes().with_state(self.health.clone()).layer(secured);
         let (tasks, accepting) = (self.edge.clone(), self.stop.accepting.clone());
         self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
     }
@@ -242,7 +340,8 @@ impl Node {
     }
 
     /// Ends the node in order, within the grace period: not ready and no new sockets, partitions
-    /// handed over, sockets sent elsewhere, no new connections, requests finished, the rest.
+    /// handed over, sockets sent elsewhere, no new connections, requests finished, the rest, and the
+    /// mails that all of that has brought about.
     pub async fn stop(self) {
         let grace = self.config.node.shutdown_grace;
         if tokio::time::timeout(grace, self.stop_in_order()).await.is_err() {
@@ -267,6 +366,10 @@ impl Node {
         if !self.edge.wait(END_TIMEOUT).await {
             tracing::warn!("some tasks did not end in time");
         }
+        self.stop.mail.cancel();
+        if !self.mail.wait(MAIL_TIMEOUT).await {
+            tracing::warn!("some mails were not sent in time");
+        }
         for pool in &self.pools {
             tokio::time::timeout(END_TIMEOUT, pool.close()).await.ok();
         }
@@ -282,6 +385,15 @@ async fn until(stop: CancellationToken, task: impl Future<Output = impl Sized>) 
     }
 }
 
+/// Reads the file beside the runtime's threads, since that takes a while.
+async fn load_breached(path: std::path::PathBuf) -> anyhow::Result<Breached> {
+    let name = path.display().to_string();
+    let loaded = tokio::task::spawn_blocking(move || Breached::load(&path)).await?;
+    let breached = loaded.with_context(|| format!("BREACHED_PASSWORDS_FILE={name}"))?;
+    tracing::info!(passwords = breached.len(), "passwords that have leaked are refused");
+    Ok(breached)
+}
+
 /// A node that maps chats otherwise than the others must not start.
 async fn agree_on_partitions(pool: &Pool, count: u16) -> anyhow::Result<()> {
     let mut connection = pool.acquire().await?;
@@ -291,6 +403,15 @@ async fn agree_on_partitions(pool: &Pool, count: u16) -> anyhow::Result<()> {
         bail!("LOG_PARTITIONS={count}: this cluster was begun with {agreed}, for ever");
     }
     Ok(())
+}
+
+/// A server that acknowledges before it has stored, or that is not the one to write to, would make
+/// our own acknowledgements untrue.
+async fn check_postgres(pool: &Pool) -> anyhow::Result<()> {
+    match store::unsafe_setting(pool).await? {
+        Some(problem) => bail!("Postgres: {problem}"),
+        None => Ok(()),
+    }
 }
 
 /// A Redis that evicts keys would drop commands. One that is away is not asked; its shard's chats
@@ -308,7 +429,11 @@ async fn check_redis(shards: &Shards) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes ended sessions known to all nodes.
+/// Ends that are announced together, at the most.
+const ANNOUNCED_AT_ONCE: usize = 256;
+
+/// Makes ended sessions known to all nodes. This node's own sockets come first: where Redis is away,
+/// telling the others takes a while.
 async fn announce_ended(accounts: Accounts, ephemera: Ephemera, stop: CancellationToken) {
     let mut ended = accounts.on_session_ended();
     loop {
@@ -317,10 +442,37 @@ async fn announce_ended(accounts: Accounts, ephemera: Ephemera, stop: Cancellati
             () = stop.cancelled() => return,
         };
         match session {
-            Ok(session) => ephemera.session_ended(session).await,
-            // Sockets of those look at their sessions by themselves with the heartbeat.
+            Ok(first) => {
+                let more = std::iter::from_fn(|| ended.try_recv().ok());
+                let all: Vec<_> =
+                    std::iter::once(first).chain(more).take(ANNOUNCED_AT_ONCE).collect();
+                for session in &all {
+                    ephemera.end_session(*session);
+                }
+                ephemera.announce_ended(&all).await;
+            }
+            // Those are found by the next look at Postgres.
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(missed, "ended sessions were not announced");
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Makes changed people known to all nodes.
+async fn announce_changed(accounts: Accounts, ephemera: Ephemera, stop: CancellationToken) {
+    let mut changed = accounts.on_person_changed();
+    loop {
+        let news = tokio::select! {
+            news = changed.recv() => news,
+            () = stop.cancelled() => return,
+        };
+        match news {
+            Ok(news) => ephemera.person_changed(news).await,
+            // Every node looks for changed blocks by itself; a profile is read again in time.
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(missed, "changed people were not announced");
             }
             Err(RecvError::Closed) => return,
         }

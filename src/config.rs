@@ -4,12 +4,27 @@
 //! (never a secret's) and the form expected. README's table lists the same variables; a test
 //! compares the two.
 
+mod mail;
+
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::keyring::{Keyring, Material};
+use crate::origin::is_origin;
+
+mod rates;
+mod variables;
+
+pub use mail::{Mail, MailTransport};
+pub use rates::{MOST_QUOTAS, Quota, Quotas, Rates};
+pub use variables::{VARIABLES, Variable};
 
 /// The settings of one node.
 #[derive(Clone, Debug)]
@@ -20,9 +35,15 @@ pub struct Config {
     pub redis: Redis,
     pub log: Log,
     pub auth: Auth,
+    pub passwords: Passwords,
+    /// Without it no mail is sent.
+    pub mail: Option<Mail>,
     pub limits: Limits,
+    pub rates: Rates,
     pub socket: Socket,
+    pub presence: Presence,
     pub storage: Option<Storage>,
+    pub jobs: Jobs,
     pub telemetry: Telemetry,
 }
 
@@ -38,10 +59,14 @@ pub struct Node {
     pub shutdown_grace: Duration,
     /// Over how long the sockets are told to leave while draining.
     pub drain_window: Duration,
-    /// The `Origin`s that a browser's socket may come from; empty refuses every `Origin`.
+    /// The `Origin`s that a browser's requests and sockets may come from; empty allows none.
     pub allowed_origins: Vec<String>,
-    /// How many proxies in front of the node add to `X-Forwarded-For`.
-    pub trusted_proxy_hops: usize,
+    /// For how many seconds browsers insist on TLS after an answer; 0 says nothing of it.
+    pub hsts_max_age: u64,
+    /// Whether `/docs` is served, which needs no token.
+    pub docs: bool,
+    /// Where the proxies in front of the node are; only these may say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Which parts a node runs.
@@ -49,6 +74,7 @@ pub struct Node {
 pub struct Roles {
     pub edge: bool,
     pub writer: bool,
+    pub jobs: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +109,12 @@ pub struct Log {
 
 #[derive(Clone, Debug)]
 pub struct Auth {
+    /// Makes the successors of refresh tokens, and with HS256 signs access tokens.
     pub jwt_secret: SecretString,
+    /// Other secrets that are known: those before and after a rotation.
+    pub previous_secrets: Vec<SecretString>,
+    /// The keys of access tokens.
+    pub keyring: Arc<Keyring>,
     pub issuer: String,
     pub audience: String,
     pub access_life: Duration,
@@ -93,10 +124,25 @@ pub struct Auth {
     pub refresh_absolute: Duration,
     /// Sent by every client in `X-App-Token` where it is set.
     pub app_token: Option<SecretString>,
-    /// Passwords hashed at once; each takes 19 MiB.
-    pub hash_slots: usize,
+    /// How long a link in a mail is good for.
+    pub reset_life: Duration,
+    pub verification_life: Duration,
+    /// How long after their sign-in operators may change others' accounts.
+    pub admin_reauth: Duration,
+}
+
+/// How passwords are hashed, and which are refused.
+#[derive(Clone, Debug)]
+pub struct Passwords {
+    /// Hashed at once; each takes `memory_kib`.
+    pub slots: usize,
     /// Sign-ins that may wait for a slot; one more is refused.
-    pub hash_queue: usize,
+    pub queue: usize,
+    /// What argon2id takes for one: memory in KiB, and passes over it.
+    pub memory_kib: u32,
+    pub passes: u32,
+    /// Those that are known to have leaked, as lines of their SHA-1.
+    pub breached: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -105,12 +151,6 @@ pub struct Limits {
     pub request_bytes: usize,
     pub frame_bytes: usize,
     pub members_per_call: usize,
-    /// Requests a second and address at the door of each node, and the burst above it.
-    pub address_rate: u32,
-    pub address_burst: u32,
-    /// The same for sign-up, sign-in and refresh.
-    pub auth_rate: u32,
-    pub auth_burst: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -124,6 +164,17 @@ pub struct Socket {
     pub in_flight: usize,
     /// Sockets of one node, at the most.
     pub max_connections: usize,
+    /// Of these, at each node: of one address, of one address without authentication, of one user.
+    pub per_address: usize,
+    pub waiting_per_address: usize,
+    pub per_user: usize,
+}
+
+/// Who is online.
+#[derive(Clone, Debug)]
+pub struct Presence {
+    /// How long the users of a node that is not heard of any more stay online.
+    pub life: Duration,
 }
 
 /// An S3-compatible store.
@@ -134,6 +185,15 @@ pub struct Storage {
     pub bucket: String,
     pub access_key: String,
     pub secret_key: SecretString,
+}
+
+/// How long the jobs of the timetable leave things alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs {
+    /// Sessions, after their end.
+    pub session_keep: Duration,
+    /// Rows of the audit log.
+    pub audit_keep: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -154,79 +214,6 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
-
-/// A variable, as README and `chat-service config` show it.
-#[derive(Clone, Copy, Debug)]
-pub struct Variable {
-    pub name: &'static str,
-    pub default: &'static str,
-    pub help: &'static str,
-    pub secret: bool,
-}
-
-const fn var(name: &'static str, default: &'static str, help: &'static str) -> Variable {
-    Variable { name, default, help, secret: false }
-}
-
-const fn secret(name: &'static str, default: &'static str, help: &'static str) -> Variable {
-    Variable { name, default, help, secret: true }
-}
-
-/// Every variable that is read, in the order of README's table.
-pub const VARIABLES: &[Variable] = &[
-    var("APP_ENV", "production", "`development` allows sample secrets"),
-    var("NODE_NAME", "`HOSTNAME`, else `node`", "name of this node, unique in the cluster"),
-    var("HTTP_ADDR", "0.0.0.0:4001", "address of REST and sockets"),
-    var("METRICS_ADDR", "0.0.0.0:9464", "address of `/metrics`, for Prometheus alone"),
-    var("NODE_ROLES", "edge,writer", "parts that this node runs"),
-    var("SHUTDOWN_GRACE_MS", "30000", "from SIGTERM to the exit, at the most, in ms"),
-    var("DRAIN_WINDOW_MS", "5000", "over how long sockets are told to leave, in ms"),
-    var("ALLOWED_ORIGINS", "none", "browser origins that may open a socket, comma-separated"),
-    var("TRUSTED_PROXY_HOPS", "0", "proxies in front that add to `X-Forwarded-For`"),
-    secret("DATABASE_URL", "required", "Postgres, `postgresql://user:password@host:5432/db`"),
-    var("DATABASE_MAX_CONNECTIONS", "20", "connections of this node's pool"),
-    secret("REDIS_URL", "required", "Redis shards, comma-separated, `redis://host:6379`"),
-    var("REDIS_PREFIX", "chat", "put before every Redis key"),
-    var("LOG_PARTITIONS", "16", "partitions of the log; fixed for a cluster's life (1 to 1024)"),
-    var("LOG_LEASE_MS", "3000", "how long a partition's owner stays one unrenewed, in ms"),
-    var("LOG_BATCH_LIMIT", "500", "commands of one transaction, at the most"),
-    var("LOG_OUT_TAIL", "2000", "entries kept in a partition's `out` stream"),
-    var("LOG_IN_LIMIT", "20000", "waiting entries of a partition beyond which sends are refused"),
-    var("LOG_ANSWER_TIMEOUT_MS", "10000", "how long a request waits for its answer, in ms"),
-    secret("JWT_SECRET", "required", "signs access tokens (HS256); at least 32 bytes"),
-    var("JWT_EXPIRE", "1h", "life of an access token (`30s`, `15m`, `1h`, `30d`)"),
-    var("JWT_ISSUER", "chat-service", "`iss` of access tokens"),
-    var("JWT_AUDIENCE", "chat-service", "`aud` of access tokens"),
-    var("REFRESH_EXPIRE", "30d", "life of a refresh token, from its making"),
-    var("SESSION_EXPIRE", "180d", "life of a session, however often it is refreshed"),
-    secret("APP_TOKEN", "none", "sent by every client in `X-App-Token` where it is set"),
-    var("HASH_SLOTS", "2", "passwords hashed at once (19 MiB each)"),
-    var("HASH_QUEUE", "256", "sign-ins that may wait for a slot; one more is `unavailable`"),
-    var("MESSAGE_MAX_CHARS", "8000", "length of a message, in characters"),
-    var("REQUEST_MAX_BYTES", "65536", "size of a JSON request, in bytes"),
-    var("FRAME_MAX_BYTES", "65536", "size of a socket's frame, in bytes"),
-    var("MEMBERS_PER_CALL", "1000", "members named by one call"),
-    var("RATE_ADDRESS", "100", "requests per second and address"),
-    var("RATE_ADDRESS_BURST", "300", "requests above that rate that are let through"),
-    var("RATE_AUTH", "5", "sign-ups, sign-ins and refreshes per second and address"),
-    var("RATE_AUTH_BURST", "20", "the same, let through above that rate"),
-    var("SOCKET_OUTBOX_BYTES", "262144", "bytes waiting for one socket before 4408"),
-    var("SOCKET_HEARTBEAT_MS", "25000", "between pings; two unanswered end the socket, in ms"),
-    var("SOCKET_AUTH_TIMEOUT_MS", "10000", "life of a socket without authentication, in ms"),
-    var("SOCKET_IN_FLIGHT", "256", "unanswered commands of a socket before reading pauses"),
-    var("SOCKET_MAX_CONNECTIONS", "50000", "sockets of one node"),
-    var("S3_ENDPOINT", "none", "S3-compatible store; without it there are no files"),
-    var("S3_REGION", "us-east-1", "its region"),
-    var("S3_BUCKET", "chat-files", "the bucket; made at start where it is missing"),
-    var("S3_ACCESS_KEY", "none", "its access key"),
-    secret("S3_SECRET_KEY", "none", "its secret key"),
-    var("MINIO_URL", "none", "host of the store, where `S3_ENDPOINT` is not set"),
-    var("MINIO_PORT", "9000", "its port"),
-    var("MINIO_USER", "none", "its access key, where `S3_ACCESS_KEY` is not set"),
-    secret("MINIO_PASS", "none", "its secret key, where `S3_SECRET_KEY` is not set"),
-    var("LOG_FORMAT", "text", "`text` or `json`"),
-    var("LOG_LEVEL", "info", "a filter such as `info,chat_service=debug`"),
-];
 
 /// Secrets that stand in sample files and so are no secrets.
 const SAMPLE_SECRETS: &[&str] =
@@ -262,7 +249,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn config(&mut self) -> Config {
         Config {
-            development: self.text("APP_ENV", "production") == "development",
+            development: self.one_of("APP_ENV", "production", &["production", "development"])
+                == "development",
             node: self.node(),
             postgres: Postgres {
                 url: self.required("DATABASE_URL"),
@@ -271,11 +259,19 @@ impl Reader<'_> {
             redis: self.redis(),
             log: self.log(),
             auth: self.auth(),
+            passwords: self.passwords(),
+            mail: self.mail(),
             limits: self.limits(),
+            rates: self.rates(),
             socket: self.socket(),
+            presence: Presence { life: self.millis("PRESENCE_LIFE_MS", 20_000) },
             storage: self.storage(),
+            jobs: Jobs {
+                session_keep: self.life("SESSION_KEEP", "30d"),
+                audit_keep: self.life("AUDIT_KEEP", "365d"),
+            },
             telemetry: Telemetry {
-                json: self.text("LOG_FORMAT", "text") == "json",
+                json: self.one_of("LOG_FORMAT", "text", &["text", "json"]) == "json",
                 filter: self.text("LOG_LEVEL", "info"),
             },
         }
@@ -294,20 +290,34 @@ impl Reader<'_> {
             roles: self.roles(),
             shutdown_grace: self.millis("SHUTDOWN_GRACE_MS", 30_000),
             drain_window: self.millis("DRAIN_WINDOW_MS", 5_000),
-            allowed_origins: self.list("ALLOWED_ORIGINS"),
-            trusted_proxy_hops: self.number("TRUSTED_PROXY_HOPS", 0),
+            allowed_origins: self.origins(),
+            hsts_max_age: self.number("HSTS_MAX_AGE", 0),
+            docs: self.parsed("DOCS", "true", "`true` or `false`"),
+            trusted_proxies: self.networks("TRUSTED_PROXIES"),
         }
     }
 
+    fn origins(&mut self) -> Vec<String> {
+        let origins = self.list("ALLOWED_ORIGINS");
+        for origin in origins.iter().filter(|origin| !is_origin(origin)) {
+            self.problems.push(format!(
+                "ALLOWED_ORIGINS={origin:?}: expected origins such as https://chat.example.org, \
+                 without a path, and no wildcard"
+            ));
+        }
+        origins
+    }
+
     fn roles(&mut self) -> Roles {
-        let mut roles = Roles { edge: false, writer: false };
-        for role in self.text("NODE_ROLES", "edge,writer").split(',') {
+        let mut roles = Roles { edge: false, writer: false, jobs: false };
+        for role in self.text("NODE_ROLES", "edge,writer,jobs").split(',') {
             match role.trim() {
                 "edge" => roles.edge = true,
                 "writer" => roles.writer = true,
-                other => self
-                    .problems
-                    .push(format!("NODE_ROLES={other:?}: expected `edge`, `writer` or both")),
+                "jobs" => roles.jobs = true,
+                other => self.problems.push(format!(
+                    "NODE_ROLES={other:?}: expected some of `edge`, `writer`, `jobs`"
+                )),
             }
         }
         roles
@@ -331,16 +341,48 @@ impl Reader<'_> {
     }
 
     fn auth(&mut self) -> Auth {
+        let jwt_secret = self.required("JWT_SECRET");
+        let previous_secrets: Vec<SecretString> =
+            self.list("JWT_PREVIOUS_SECRETS").into_iter().map(Into::into).collect();
         Auth {
-            jwt_secret: self.required("JWT_SECRET"),
+            keyring: Arc::new(self.keyring(&jwt_secret, &previous_secrets)),
+            jwt_secret,
+            previous_secrets,
             issuer: self.text("JWT_ISSUER", "chat-service"),
             audience: self.text("JWT_AUDIENCE", "chat-service"),
             access_life: self.life("JWT_EXPIRE", "1h"),
             refresh_idle: self.life("REFRESH_EXPIRE", "30d"),
             refresh_absolute: self.life("SESSION_EXPIRE", "180d"),
             app_token: self.optional("APP_TOKEN").map(Into::into),
-            hash_slots: self.number("HASH_SLOTS", 2),
-            hash_queue: self.number("HASH_QUEUE", 256),
+            reset_life: self.life("RESET_EXPIRE", "1h"),
+            verification_life: self.life("VERIFY_EXPIRE", "1d"),
+            admin_reauth: self.life("ADMIN_REAUTH", "15m"),
+        }
+    }
+
+    fn keyring(&mut self, secret: &SecretString, previous: &[SecretString]) -> Keyring {
+        let private_key_file = self.optional("JWT_PRIVATE_KEY_FILE");
+        let material = Material {
+            algorithm: self.parsed("JWT_ALGORITHM", "HS256", "`HS256`, `ES256` or `EdDSA`"),
+            secret,
+            previous_secrets: previous,
+            private_key_file: private_key_file.as_deref(),
+            previous_public_key_files: &self.list("JWT_PREVIOUS_PUBLIC_KEY_FILES"),
+        };
+        Keyring::new(&material).unwrap_or_else(|problems| {
+            self.problems.extend(problems);
+            // Nobody gets it, since there are problems.
+            Keyring::of_secret(secret)
+        })
+    }
+
+    fn passwords(&mut self) -> Passwords {
+        Passwords {
+            slots: self.number("HASH_SLOTS", 2),
+            queue: self.number("HASH_QUEUE", 256),
+            memory_kib: self.number("HASH_MEMORY_KIB", 19_456),
+            passes: self.number("HASH_PASSES", 2),
+            breached: self.optional("BREACHED_PASSWORDS_FILE").map(Into::into),
         }
     }
 
@@ -350,10 +392,6 @@ impl Reader<'_> {
             request_bytes: self.number("REQUEST_MAX_BYTES", 65_536),
             frame_bytes: self.number("FRAME_MAX_BYTES", 65_536),
             members_per_call: self.number("MEMBERS_PER_CALL", 1_000),
-            address_rate: self.number("RATE_ADDRESS", 100),
-            address_burst: self.number("RATE_ADDRESS_BURST", 300),
-            auth_rate: self.number("RATE_AUTH", 5),
-            auth_burst: self.number("RATE_AUTH_BURST", 20),
         }
     }
 
@@ -364,6 +402,9 @@ impl Reader<'_> {
             auth_timeout: self.millis("SOCKET_AUTH_TIMEOUT_MS", 10_000),
             in_flight: self.number("SOCKET_IN_FLIGHT", 256),
             max_connections: self.number("SOCKET_MAX_CONNECTIONS", 50_000),
+            per_address: self.number("SOCKET_PER_ADDRESS", 1_000),
+            waiting_per_address: self.number("SOCKET_WAITING_PER_ADDRESS", 50),
+            per_user: self.number("SOCKET_PER_USER", 50),
         }
     }
 
@@ -399,22 +440,43 @@ impl Reader<'_> {
                 self.problems.push(problem.to_owned());
             }
         };
-        let secret = config.auth.jwt_secret.expose_secret();
-        let sample = SAMPLE_SECRETS.iter().any(|known| secret.starts_with(known));
+        let previous = config.auth.previous_secrets.iter();
+        let secrets = std::iter::once(("JWT_SECRET", &config.auth.jwt_secret))
+            .chain(previous.map(|secret| ("JWT_PREVIOUS_SECRETS", secret)));
+        for (name, secret) in secrets {
+            must(
+                config.development || is_strong(secret),
+                &format!(
+                    "{name}: 32 random bytes or more, no sample (APP_ENV=development allows it)"
+                ),
+            );
+        }
         must(
-            config.development || (secret.len() >= 32 && !sample),
-            "JWT_SECRET: at least 32 random bytes, and not a sample (APP_ENV=development allows it)",
+            config.auth.access_life <= Duration::from_hours(366 * 24),
+            "JWT_EXPIRE: a year at most",
         );
         must((1..=1024).contains(&config.log.partitions), "LOG_PARTITIONS: from 1 to 1024");
         must((1..=5_000).contains(&config.log.batch_limit), "LOG_BATCH_LIMIT: from 1 to 5000");
         must(config.log.lease >= Duration::from_millis(500), "LOG_LEASE_MS: at least 500");
-        must(config.auth.hash_slots > 0, "HASH_SLOTS: at least 1");
+        must(config.passwords.slots > 0, "HASH_SLOTS: at least 1");
+        must(
+            (19_456..=1_048_576).contains(&config.passwords.memory_kib),
+            "HASH_MEMORY_KIB: from 19456 to 1048576",
+        );
+        must((2..=16).contains(&config.passwords.passes), "HASH_PASSES: from 2 to 16");
         must(
             config.socket.heartbeat >= Duration::from_secs(1),
             "SOCKET_HEARTBEAT_MS: at least 1000",
         );
-        must(config.limits.address_rate > 0, "RATE_ADDRESS: at least 1");
-        must(config.limits.auth_rate > 0, "RATE_AUTH: at least 1");
+        must(config.rates.sign_in_tries > 0, "SIGN_IN_TRIES: at least 1");
+        must(
+            (1_000..=30_000).contains(&config.presence.life.as_millis()),
+            "PRESENCE_LIFE_MS: from 1000 to 30000",
+        );
+        // A day: the jobs run daily, and nodes look for sessions that ended lately.
+        let day = Duration::from_hours(24);
+        must(config.jobs.session_keep >= day, "SESSION_KEEP: at least 1d");
+        must(config.jobs.audit_keep >= day, "AUDIT_KEEP: at least 1d");
         must(
             config.node.drain_window < config.node.shutdown_grace,
             "DRAIN_WINDOW_MS: shorter than SHUTDOWN_GRACE_MS",
@@ -429,9 +491,32 @@ impl Reader<'_> {
         self.optional(name).unwrap_or_else(|| default.to_owned())
     }
 
+    fn one_of(&mut self, name: &str, default: &str, known: &[&str]) -> String {
+        let given = self.text(name, default);
+        if !known.contains(&given.as_str()) {
+            self.problems.push(format!("{name}={given:?}: expected one of {}", known.join(", ")));
+        }
+        given
+    }
+
     fn list(&self, name: &str) -> Vec<String> {
         let value = self.text(name, "");
         value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Into::into).collect()
+    }
+
+    /// Networks, or single addresses.
+    fn networks(&mut self, name: &str) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for entry in self.list(name) {
+            let address = || entry.parse::<IpAddr>().map(IpNet::from);
+            match entry.parse::<IpNet>().or_else(|_| address()) {
+                Ok(network) => networks.push(network.trunc()),
+                Err(_) => self
+                    .problems
+                    .push(format!("{name}={entry:?}: expected a network such as 10.0.0.0/8")),
+            }
+        }
+        networks
     }
 
     fn required(&mut self, name: &str) -> SecretString {
@@ -466,6 +551,16 @@ impl Reader<'_> {
     }
 }
 
+/// Long enough, in no sample file, and not one character over and over.
+fn is_strong(secret: &SecretString) -> bool {
+    let secret = secret.expose_secret();
+    let is_sample = SAMPLE_SECRETS.iter().any(|known| secret.starts_with(known));
+    let mut bytes = secret.as_bytes().to_vec();
+    bytes.sort_unstable();
+    bytes.dedup();
+    secret.len() >= 32 && bytes.len() >= 8 && !is_sample
+}
+
 /// A duration with a unit, as the seed writes `JWT_EXPIRE`.
 struct Life(Duration);
 
@@ -488,53 +583,4 @@ impl FromStr for Life {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(pairs: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::from_lookup(&|name| {
-            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    #[test]
-    fn all_problems_are_reported_together() {
-        let errors = with(&[("LOG_PARTITIONS", "many"), ("JWT_EXPIRE", "soon")]).unwrap_err();
-        let text = errors.to_string();
-        for name in ["DATABASE_URL", "REDIS_URL", "JWT_SECRET", "LOG_PARTITIONS", "JWT_EXPIRE"] {
-            assert!(text.contains(name), "{name} is missing in {text}");
-        }
-    }
-
-    #[test]
-    fn sample_and_short_secrets_are_refused_outside_development() {
-        let base = [("DATABASE_URL", "postgresql://h/d"), ("REDIS_URL", "redis://a, redis://b")];
-        let given = |secret: &str, env: &str| {
-            let all = [&base[..], &[("JWT_SECRET", secret), ("APP_ENV", env)]].concat();
-            with(&all)
-        };
-        assert!(given("short", "production").is_err());
-        assert!(given("your-super-secure-jwt-secret-and-more-of-it", "production").is_err());
-        assert!(given("short", "development").is_ok());
-        let config = given("0123456789abcdef0123456789abcdef", "production").unwrap();
-        assert_eq!(config.redis.shards.len(), 2);
-        assert!(!format!("{config:?}").contains("0123456789abcdef"), "Debug shows a secret");
-    }
-
-    #[test]
-    fn the_names_of_the_seed_are_understood() {
-        let config = with(&[
-            ("DATABASE_URL", "postgresql://user:password@localhost:5432/chatdb"),
-            ("REDIS_URL", "redis://localhost"),
-            ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
-            ("JWT_EXPIRE", "1h"),
-            ("MINIO_USER", "minioadmin"),
-            ("MINIO_PASS", "minioadmin"),
-            ("MINIO_URL", "localhost"),
-            ("MINIO_PORT", "9000"),
-        ])
-        .unwrap();
-        assert_eq!(config.storage.unwrap().endpoint, "http://localhost:9000");
-        assert_eq!(config.auth.access_life, Duration::from_hours(1));
-    }
-}
+mod tests;

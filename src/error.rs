@@ -22,7 +22,9 @@ pub enum Error {
     Unauthenticated(&'static str),
     #[error("{0}")]
     Forbidden(&'static str),
-    #[error("one of the two has blocked the other")]
+    /// Closed by a block or by a privacy setting: the two have one answer, so that nobody learns
+    /// from it that they are blocked.
+    #[error("this is not possible with this person")]
     Blocked,
     /// Also for what the caller may not know exists.
     #[error("{0} not found")]
@@ -46,7 +48,7 @@ pub enum Error {
 }
 
 /// One thing wrong with the input: where, and what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     pub path: String,
     pub message: String,
@@ -64,6 +66,20 @@ impl Error {
         }
         let field = |(path, message): (&str, String)| FieldError { path: path.to_owned(), message };
         Err(Self::Invalid(problems.into_iter().map(field).collect()))
+    }
+
+    /// Of the wrong shape, as a reader of JSON says it; without the value that it met, since that
+    /// may be a password in the wrong place.
+    pub fn misshapen(path: &str, said: &str) -> Self {
+        // The place by line and column, which a path says better.
+        let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
+        let names_a_value = ["invalid type", "invalid value", "invalid length", "unknown variant"]
+            .iter()
+            .any(|start| said.starts_with(start));
+        match said.rsplit_once(", expected ").filter(|_| names_a_value) {
+            Some((_, expected)) => Self::invalid(path, format!("expected {expected}")),
+            None => Self::invalid(path, said),
+        }
     }
 
     pub fn unavailable(part: &'static str) -> Self {
@@ -133,6 +149,49 @@ impl Error {
     }
 }
 
+/// A code, as the documents explain it.
+#[derive(Clone, Copy, Debug)]
+pub struct Code {
+    pub name: &'static str,
+    pub statuses: &'static [u16],
+    pub meaning: &'static str,
+}
+
+const fn code(name: &'static str, statuses: &'static [u16], meaning: &'static str) -> Code {
+    Code { name, statuses, meaning }
+}
+
+/// Every code, by status.
+pub const CODES: &[Code] = &[
+    code(
+        "invalid",
+        &[400, 405, 422],
+        "The input breaks a rule, and nothing was done. 400 where it cannot be read at all, 405 \
+         where the path has no such method. `errors` names each place that is wrong.",
+    ),
+    code("unauthenticated", &[401], "No token, a bad one, or its session has ended."),
+    code("forbidden", &[403], "The caller's role, or the page's origin, may not do this."),
+    code("blocked", &[403], "One of the two has blocked the other."),
+    code("notFound", &[404], "It is not there, or the caller may not know that it is."),
+    code("conflict", &[409], "Taken, used for something else, or deleted meanwhile."),
+    code("tooLarge", &[413], "Larger than the limit that the detail names."),
+    code("unsupportedMedia", &[415], "The content type is not one that this call takes."),
+    code("rateLimited", &[429], "Too many requests. `Retry-After` says when to come back."),
+    code("internal", &[500], "A mistake of the service. Quote the `requestId`."),
+    code(
+        "unavailable",
+        &[503],
+        "A part is out of reach. `Retry-After` says when to try again; a repeated message keeps \
+         its `clientId`.",
+    ),
+    code(
+        "timeout",
+        &[504],
+        "No answer in time. What was asked may have been done; a message may be sent again with \
+         the same `clientId`.",
+    ),
+];
+
 impl From<sqlx::Error> for Error {
     /// A lost or exhausted database is `Unavailable`: the caller may try again. All else is ours.
     fn from(error: sqlx::Error) -> Self {
@@ -170,6 +229,18 @@ impl From<fred::error::Error> for Error {
 mod tests {
     use super::*;
 
+    /// R-AD-6.
+    #[test]
+    fn a_wrong_shape_is_told_without_the_value() {
+        let of = |json| serde_json::from_str::<u8>(json).unwrap_err().to_string();
+        for json in [r#""a secret, expected by nobody""#, "3000", "[1]"] {
+            let message = Error::misshapen("pin", &of(json)).message();
+            assert_eq!(message, "pin: expected u8", "{json}");
+        }
+        let unknown = Error::misshapen("", "unknown field `x`, expected `y` at line 1 column 2");
+        assert_eq!(unknown.message(), ": unknown field `x`, expected `y`");
+    }
+
     /// Clients branch on these: a changed line here is a broken client.
     #[test]
     fn codes_and_statuses_are_those_of_the_contract() {
@@ -191,6 +262,8 @@ mod tests {
         ];
         for (error, code, status) in table {
             assert_eq!((error.code(), error.status()), (code, status));
+            let explained = CODES.iter().find(|known| known.name == code);
+            assert!(explained.is_some_and(|known| known.statuses.contains(&status)), "{code}");
             assert!(!error.message().contains("secret detail"));
         }
     }

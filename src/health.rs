@@ -1,8 +1,11 @@
 //! Whether this node can do its work.
+//!
+//! Anybody may ask, without a token and without a limit. So what is found out holds for a second,
+//! and whoever asks meanwhile waits for the same answer: questions cost Postgres one query a second.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use secrecy::ExposeSecret;
@@ -14,6 +17,9 @@ use crate::store::{self, Pool};
 
 /// How long a part may take to answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long an answer holds.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -28,25 +34,55 @@ struct Inner {
     draining: AtomicBool,
     /// `out` streams and channels of shards that are not followed yet.
     not_followed: AtomicUsize,
+    /// Postgres and Redis.
+    stores: Latest<(Status, Status)>,
+    /// Apart from those: a hanging store of files must not hold up the question for readiness.
+    files: Latest<Option<Status>>,
+}
+
+/// The latest answer, and when it was asked for.
+struct Latest<T>(tokio::sync::Mutex<Option<(Instant, T)>>);
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Self(tokio::sync::Mutex::default())
+    }
+}
+
+impl<T: Copy> Latest<T> {
+    /// The answer of a moment ago, or a new one, for which others wait.
+    async fn get(&self, asking: impl Future<Output = T>) -> T {
+        let mut latest = self.0.lock().await;
+        if let Some((_, answer)) = latest.filter(|(asked_at, _)| asked_at.elapsed() < FRESH) {
+            return answer;
+        }
+        let asked_at = Instant::now();
+        let answer = asking.await;
+        *latest = Some((asked_at, answer));
+        answer
+    }
 }
 
 /// The answer of `/api/health`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = HealthReport)]
 pub struct Report {
     pub status: Status,
     pub version: &'static str,
     pub checks: Checks,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HealthStatus)]
 pub enum Status {
     Ok,
     Degraded,
     Unavailable,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = HealthChecks)]
 pub struct Checks {
     pub database: Status,
     pub redis: Status,
@@ -63,6 +99,8 @@ impl Health {
             shards,
             storage: storage.map(|storage| (s3_client(storage), storage.bucket.clone())),
             draining: AtomicBool::new(false),
+            stores: Latest::default(),
+            files: Latest::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -85,13 +123,12 @@ impl Health {
     pub async fn is_ready(&self) -> bool {
         !self.is_draining()
             && self.inner.not_followed.load(Ordering::Relaxed) == 0
-            && self.database().await == Status::Ok
-            && self.redis().await == Status::Ok
+            && self.stores().await == (Status::Ok, Status::Ok)
     }
 
     pub async fn report(&self) -> Report {
-        let (database, redis, storage) =
-            tokio::join!(self.database(), self.redis(), self.storage());
+        let files = self.inner.files.get(self.storage());
+        let ((database, redis), storage) = tokio::join!(self.stores(), files);
         let status = match (database, redis, storage) {
             (Status::Ok, Status::Ok, None | Some(Status::Ok)) => Status::Ok,
             (Status::Ok, _, _) => Status::Degraded,
@@ -99,6 +136,11 @@ impl Health {
         };
         let version = env!("CARGO_PKG_VERSION");
         Report { status, version, checks: Checks { database, redis, storage } }
+    }
+
+    async fn stores(&self) -> (Status, Status) {
+        let asking = async { tokio::join!(self.database(), self.redis()) };
+        self.inner.stores.get(asking).await
     }
 
     async fn database(&self) -> Status {
@@ -156,4 +198,24 @@ fn s3_client(settings: &config::Storage) -> aws_sdk_s3::Client {
         .force_path_style(true)
         .build();
     aws_sdk_s3::Client::from_conf(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn many_questions_are_one() {
+        let (latest, asked) = (Latest::default(), AtomicUsize::new(0));
+        let ask = || {
+            latest.get(async {
+                tokio::task::yield_now().await;
+                asked.fetch_add(1, Ordering::Relaxed)
+            })
+        };
+        let answers = futures_util::future::join_all((0..100).map(|_| ask())).await;
+        assert!(answers.iter().all(|answer| *answer == 0));
+        *latest.0.lock().await = Instant::now().checked_sub(FRESH).map(|at| (at, 0));
+        assert_eq!(ask().await, 1);
+    }
 }

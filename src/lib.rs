@@ -12,8 +12,8 @@
 //!                ├────────> {pNN}:in ─> writer ─> Postgres ─> {pNN}:out ─┤
 //!  WS ───> ws ───┘   XADD     (one owner per partition:             └─> answers the sender
 //!                              order, decide, seq, commit, publish)
-//!  typing, ended sessions ──> Redis pub/sub ──> sockets
-//!  users, sessions ──> Postgres directly
+//!  typing, presence, ended sessions, changed people ──> Redis pub/sub ──> sockets
+//!  users, sessions, blocks, jobs ──> Postgres directly
 //! ```
 //!
 //! # The path of a message
@@ -25,16 +25,19 @@
 //! 5. which lays it, in order, into the outbox of each connection in the chat; [`ws`] writes it.
 //!
 //! # Three roads, never mixed
-//! Chat changes take the log. Records without a chat (accounts, sessions) go straight to Postgres.
-//! Ephemera (typing) go through Redis alone.
+//! Chat changes take the log. Records without a chat (accounts, sessions, blocks, jobs) go straight
+//! to Postgres. Ephemera (typing, presence) go through Redis alone.
 //!
 //! # Who may import whom
-//! From the bottom: `model` (nothing), `error` and `config`, `protocol`, `metrics`, `store` (all
-//! SQL; knows no HTTP), `log` (all of Redis Streams), `cluster`, `writer` and `fanout` (know no
-//! requests), the use cases `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no
-//! Redis), and `app`, which puts it together. `tests/architecture.rs` checks it.
+//! From the bottom: `model` (nothing), `error`, `origin`, `keyring` and `config`, `protocol`,
+//! `metrics`, `store` (all SQL; knows no HTTP), `mail`, `log` (all of Redis Streams), `cluster`,
+//! `limits`, `writer`, `fanout` and `presence` (know no requests), `jobs` (work by the clock), the use cases
+//! `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which
+//! puts it together. `admin` is an edge as well: the command line of operators.
+//! `tests/architecture.rs` checks it.
 
 pub mod accounts;
+pub mod admin;
 pub mod app;
 pub mod chats;
 pub mod cluster;
@@ -44,11 +47,17 @@ pub mod error;
 pub mod fanout;
 pub mod health;
 pub mod http;
+pub mod jobs;
+pub mod keyring;
 pub mod lifeline;
+pub mod limits;
 pub mod log;
+pub mod mail;
 pub mod messages;
 pub mod metrics;
 pub mod model;
+pub mod origin;
+pub mod presence;
 pub mod protocol;
 pub mod shutdown;
 pub mod store;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
+use chat_service::admin::AdminCommand;
 use chat_service::app::Node;
 use chat_service::config::{Config, VARIABLES};
 use chat_service::dev::{self, DevOptions, s3::S3Options, services::ServicesOptions};
@@ -21,6 +22,9 @@ enum Command {
     Migrate,
     /// Print the settings that are in force, without secrets
     Config,
+    /// Make operators, and act as one
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Run a private cluster on this machine
     Dev(DevOptions),
     /// The S3 server of `dev`
@@ -58,9 +62,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             store::migrate(&pool).await.context("migrating")?;
         }
         Command::Config => {
-            Config::from_env()?;
             print_config();
+            Config::from_env()?;
         }
+        Command::Admin(command) => Box::pin(command.execute()).await?,
         Command::Dev(options) => options.execute().await?,
         Command::DevS3(options) => {
             tracing_subscriber::fmt().with_env_filter(dev::s3::LOG_FILTER).init();

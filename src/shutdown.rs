@@ -4,7 +4,7 @@
 //! the node in an orderly way, since nobody knows what it leaves undone.
 //!
 //! The end has an order (`app`): not ready → partitions handed over → sockets sent elsewhere →
-//! requests finished → the rest stopped.
+//! requests finished → the rest stopped → the last mails sent.
 
 use std::future::Future;
 use std::time::Duration;

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use chat_service::config::VARIABLES;
+use chat_service::limits::Class;
 use chat_service::metrics::Metrics;
 
 /// The top-level modules from the bottom up, and what each may import. Only modules further up in
@@ -13,35 +14,42 @@ use chat_service::metrics::Metrics;
 const RANKS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("error", &[]),
-    ("config", &[]),
+    ("origin", &[]),
+    ("keyring", &[]),
+    ("config", &["origin", "keyring"]),
     ("metrics", &[]),
     ("telemetry", &["config"]),
     ("lifeline", &[]),
     ("shutdown", &["lifeline"]),
     ("protocol", &["model"]),
     ("store", &["model", "error", "config"]),
+    ("mail", &["model", "config", "metrics"]),
     ("log", &["model", "error", "config", "metrics", "protocol"]),
     ("cluster", &["log"]),
+    ("limits", &["model", "error", "config", "metrics", "log"]),
     ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
     ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
+    ("presence", &["model", "error", "metrics", "protocol", "store", "log", "fanout"]),
     ("health", &["config", "store", "log"]),
-    ("accounts", &["model", "error", "config", "store"]),
+    ("jobs", &["model", "error", "config", "metrics", "store"]),
+    ("accounts", &["model", "error", "keyring", "config", "store", "mail", "limits"]),
     ("chats", &["model", "error", "config", "protocol", "store", "log"]),
     ("messages", &["model", "error", "config", "protocol", "store", "log"]),
     (
         "ws",
         &[
-            "model", "error", "config", "metrics", "protocol", "log", "fanout", "accounts",
-            "chats", "messages", "health",
+            "model", "error", "config", "metrics", "protocol", "log", "limits", "fanout",
+            "presence", "accounts", "chats", "messages", "health",
         ],
     ),
     (
         "http",
         &[
-            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "health",
-            "accounts", "chats", "messages", "ws",
+            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "limits",
+            "presence", "health", "jobs", "accounts", "chats", "messages", "ws",
         ],
     ),
+    ("admin", &["model", "error", "config", "metrics", "store", "mail", "jobs", "accounts"]),
     ("dev", &["lifeline"]),
 ];
 
@@ -50,13 +58,17 @@ const ROOTS: &[&str] = &["lib", "main", "app"];
 
 /// Crates, and languages, that only some modules speak.
 const HOMES: &[(&str, &[&str])] = &[
+    ("jsonwebtoken::", &["keyring", "accounts"]),
     // `model` and `error` know sqlx's types; use cases and the writer pass connections on.
-    ("sqlx::", &["model", "error", "store", "writer", "accounts", "chats", "dev"]),
-    ("fred::", &["error", "log", "cluster", "writer", "fanout"]),
+    ("sqlx::", &["model", "error", "store", "writer", "jobs", "accounts", "chats", "dev"]),
+    ("fred::", &["error", "log", "cluster", "limits", "writer", "fanout", "presence"]),
     ("axum::", &["ws", "http", "state", "app"]),
     ("hyper", &["http", "dev"]),
-    ("clap::", &["main", "dev"]),
-    ("anyhow::", &["main", "app", "dev"]),
+    ("utoipa_axum::", &["http"]),
+    ("utoipa_swagger_ui::", &["http"]),
+    ("lettre::", &["config", "mail"]),
+    ("clap::", &["main", "admin", "dev"]),
+    ("anyhow::", &["main", "app", "admin", "dev"]),
     ("SQL", &["store", "dev"]),
 ];
 
@@ -219,17 +231,36 @@ fn migrations_are_numbered_without_a_gap() {
     }
 }
 
-/// What stands in README between `<!-- name -->` and `<!-- /name -->`.
+/// `docs/BLOCKING.md` promises a test for each rule.
+#[test]
+fn every_rule_of_blocking_has_the_test_that_it_names() {
+    let mut tests = String::new();
+    for entry in std::fs::read_dir(root().join("tests/it/people")).unwrap() {
+        tests.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    }
+    let paper = read("docs/BLOCKING.md");
+    let (table, _) = paper.split_once("## Privacy").expect("privacy follows");
+    let roads = table.lines().filter(|line| line.starts_with("| ")).skip(1);
+    assert_eq!(roads.count(), 13, "every road of a block has its rule");
+    let is_test = |word: &&str| word.matches('_').count() >= 4 && !word.contains(['/', ' ']);
+    let named: BTreeSet<&str> = paper.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() >= 13, "{named:?}");
+    for name in named {
+        assert!(tests.contains(&format!("async fn {name}()")), "there is no test {name}");
+    }
+}
+
+/// What stands in a paper between `<!-- name -->` and `<!-- /name -->`.
 fn block(readme: &str, name: &str) -> String {
     let (from, to) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let start = readme.find(&from).unwrap_or_else(|| panic!("README has no {from}")) + from.len();
-    let length = readme[start..].find(&to).unwrap_or_else(|| panic!("README has no {to}"));
+    let start = readme.find(&from).unwrap_or_else(|| panic!("there is no {from}")) + from.len();
+    let length = readme[start..].find(&to).unwrap_or_else(|| panic!("there is no {to}"));
     readme[start..start + length].to_owned()
 }
 
-fn assert_block(name: &str, expected: &str) {
-    let found = block(&read("README.md"), name);
-    assert!(found == expected, "between `{name}` and `/{name}` README should say:\n{expected}");
+fn assert_block(paper: &str, name: &str, expected: &str) {
+    let found = block(&read(paper), name);
+    assert!(found == expected, "between `{name}` and `/{name}` {paper} should say:\n{expected}");
 }
 
 #[test]
@@ -239,7 +270,33 @@ fn readme_lists_every_variable() {
         let row = format!("| `{}` | {} | {} |\n", variable.name, variable.default, variable.help);
         table.push_str(&row);
     }
-    assert_block("variables", &table);
+    assert_block("README.md", "variables", &table);
+}
+
+/// R-RL-1.
+#[test]
+fn the_contract_lists_every_class_of_limits() {
+    let mut table = String::from(
+        "| class | counts | by | setting | default | beyond it |\n|---|---|---|---|---|---|\n",
+    );
+    for class in Class::ALL {
+        let variable = VARIABLES.iter().find(|variable| variable.name == class.setting());
+        let default = variable.expect("its setting is a variable").default;
+        let (counts, by, bound) = (class.counts(), class.by().text(), class.at_bound());
+        let (name, setting) = (class.name(), class.setting());
+        let row = format!("| `{name}` | {counts} | {by} | `{setting}` | {default} | {bound} |\n");
+        table.push_str(&row);
+    }
+    assert_block("docs/PROTOCOL.md", "limits", &table);
+}
+
+/// Each class has its own counter.
+#[test]
+fn every_class_is_counted() {
+    let declared = &metrics()["chat_rate_limited_total"];
+    let labels = declared.iter().filter_map(|one| Some(one.label.as_ref()?.1.as_str()));
+    let names = Class::ALL.iter().map(|class| class.name());
+    assert_eq!(labels.collect::<BTreeSet<_>>(), names.collect::<BTreeSet<_>>());
 }
 
 /// A metric's declaration: kind, label with its value, help.
@@ -286,7 +343,7 @@ fn readme_lists_every_metric() {
         let Declared { kind, help, .. } = &declared[0];
         table = format!("{table}| `{name}` | {kind} | {labels} | {help} |\n");
     }
-    assert_block("metrics", &table);
+    assert_block("README.md", "metrics", &table);
 }
 
 /// Variables without a default of their own: an example stands for it.
@@ -314,9 +371,12 @@ fn the_sample_of_settings_names_every_variable_with_its_default() {
 
 /// What src/config.rs reads: each name, with the default where that stands beside it.
 fn read_by_config() -> BTreeMap<String, Option<String>> {
-    let text = read("src/config.rs");
-    let start = text.find("impl Reader<'_> {").expect("the reader is there");
-    let reader = &text[start..text.find("#[cfg(test)]").expect("tests follow")];
+    let files = ["src/config.rs", "src/config/mail.rs", "src/config/rates.rs"].map(|file| {
+        let text = read(file);
+        let start = text.find("impl Reader<'_> {").expect("the reader is there");
+        text[start..text.find("#[cfg(test)]").unwrap_or(text.len())].to_owned()
+    });
+    let reader = files.concat();
     let mut found = BTreeMap::new();
     for (place, _) in reader.match_indices("(\"").chain(reader.match_indices("(\n")) {
         let behind = reader[place + 1..].trim_start();

@@ -13,6 +13,7 @@
     reason = "figures to print, and counts far below the types' limits"
 )]
 
+mod accounts;
 mod client;
 mod closing;
 mod cluster;
@@ -66,6 +67,8 @@ enum Command {
     Run(run::RunArgs),
     /// Memory and CPU of connections that do nothing
     Idle(idle::IdleArgs),
+    /// Timing of refused sign-ins, life after revocation, one refresh token used at once, limits
+    Accounts(accounts::AccountsArgs),
     /// One message, edit, delete and sync between two nodes
     Smoke(smoke::SmokeArgs),
 }
@@ -102,6 +105,7 @@ async fn execute(command: Command) -> Result<u8> {
         Command::Replay(args) => replay::replay(args).await,
         Command::Run(args) => run::run(args).await,
         Command::Idle(args) => idle::idle(args).await,
+        Command::Accounts(args) => accounts::accounts(args).await,
         Command::Smoke(args) => smoke::smoke(args).await,
     }
 }

@@ -1,4 +1,5 @@
-//! People and their sessions: signing up, in and out, tokens, and who is asking.
+//! People and their sessions: signing up, in and out, passwords, addresses, tokens, who is asking;
+//! profiles, privacy, blocks, and finding each other.
 //!
 //! One file a use case, each an `impl Accounts`. Records go straight to Postgres: no chat is
 //! involved, so the log is not either.
@@ -12,16 +13,27 @@
 //! Without Postgres nobody signs in. Who was known to be signed in within the last half minute
 //! stays so for the rest of it; then all are refused until Postgres is back.
 
+mod blocks;
+mod breached;
+mod deletion;
+mod export;
+mod operators;
+mod password;
+mod password_rules;
 mod passwords;
 mod profile;
+mod recovery;
 mod refresh;
+mod search;
 mod session_check;
+mod session_watch;
 mod sessions;
 mod signin;
 mod signout;
 mod signup;
 mod tokens;
 mod validate;
+mod verification;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,28 +41,44 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
-use crate::config;
-use crate::error::{Error, Result};
+use crate::config::Config;
+use crate::error::Result;
+use crate::limits::Limits;
+use crate::mail::Mailer;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Device, EndReason, Session, SessionEnded};
 use crate::model::time::Timestamp;
-use crate::model::user::Me;
+use crate::model::user::{Me, PersonChanged};
 use crate::store::{self, Pool};
 
+use password_rules::PasswordRules;
 use passwords::Passwords;
-use refresh::RefreshKey;
+use refresh::RefreshKeys;
 use session_check::SessionCheck;
 use tokens::AccessKey;
 
+pub use breached::{Breached, BreachedError};
+pub use deletion::DeleteAccount;
+pub use export::Export;
+pub use operators::{AccountFilter, AuditFilter, AuditPosition, NewOperator, Operator};
+pub use password::ChangePassword;
+pub use profile::EditProfile;
+pub use recovery::{ForgotPassword, Forgotten, ResetPassword};
 pub use refresh::Refresh;
+pub use search::Place;
 pub use signin::SignIn;
 pub use signup::SignUp;
+pub use verification::VerifyEmail;
 
-/// Ends that may wait for a slow listener. One that falls further behind is told so (`Lagged`) and
-/// then has to ask for each of its sessions; access tokens are refused in time in any case.
+/// Ends that may wait for a slow listener. What it misses beyond that (`Lagged`) is found by each
+/// node's own look ([`session_watch`]); access tokens are refused in time in any case.
 const ENDED_CAPACITY: usize = 4_096;
+
+/// News of people that may wait likewise. What is lost of it is found in Postgres, within a second
+/// where it concerns who may see whom.
+const CHANGED_CAPACITY: usize = 256;
 
 /// A handle; clones are cheap and mean the same.
 #[derive(Clone)]
@@ -62,10 +90,17 @@ struct Inner {
     pool: Pool,
     lives: Lives,
     passwords: Passwords,
+    rules: PasswordRules,
+    mailer: Mailer,
+    /// To [`Accounts::recover`].
+    forgotten: mpsc::Sender<Forgotten>,
     access_key: AccessKey,
-    refresh_key: RefreshKey,
+    refresh_keys: RefreshKeys,
     session_check: SessionCheck,
+    exports: Arc<export::Slots>,
+    limits: Option<Limits>,
     ended: broadcast::Sender<SessionEnded>,
+    changed: broadcast::Sender<PersonChanged>,
 }
 
 /// How long things live.
@@ -74,6 +109,10 @@ struct Lives {
     access: Duration,
     refresh_idle: Duration,
     session: Duration,
+    password_reset: Duration,
+    email_verification: Duration,
+    /// How long after their sign-in operators may act.
+    admin_reauth: Duration,
 }
 
 /// Who is asking, by a token that was checked together with its session.
@@ -93,7 +132,7 @@ pub struct Client {
 }
 
 /// What a device needs to stay signed in.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tokens {
     pub access_token: String,
@@ -104,7 +143,7 @@ pub struct Tokens {
 }
 
 /// The answer to a sign-up or sign-in.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AuthResult {
     pub user: Me,
     pub session: Session,
@@ -112,24 +151,51 @@ pub struct AuthResult {
     pub tokens: Tokens,
 }
 
+/// What accounts work with beside Postgres.
+pub struct Services {
+    /// None at the command line of operators, where nobody signs in.
+    pub limits: Option<Limits>,
+    pub mailer: Mailer,
+    /// Passwords that nobody may choose.
+    pub breached: Option<Breached>,
+}
+
 impl Accounts {
-    pub fn new(pool: Pool, settings: &config::Auth) -> Self {
+    /// A handle, and the queue that is to be given to [`Self::recover`].
+    pub fn new(
+        pool: Pool,
+        config: &Config,
+        services: Services,
+    ) -> (Self, mpsc::Receiver<Forgotten>) {
+        let settings = &config.auth;
         let (ended, _) = broadcast::channel(ENDED_CAPACITY);
+        let (changed, _) = broadcast::channel(CHANGED_CAPACITY);
+        let (forgotten, waiting) = mpsc::channel(recovery::QUEUE);
+        let Services { limits, mailer, breached } = services;
         let lives = Lives {
             access: settings.access_life,
             refresh_idle: settings.refresh_idle,
             session: settings.refresh_absolute,
+            admin_reauth: settings.admin_reauth,
+            password_reset: settings.reset_life,
+            email_verification: settings.verification_life,
         };
         let inner = Inner {
             pool,
             lives,
-            passwords: Passwords::new(settings.hash_slots, settings.hash_queue),
+            passwords: Passwords::new(&config.passwords),
+            rules: PasswordRules::new(breached),
+            mailer,
+            forgotten,
             access_key: AccessKey::new(settings),
-            refresh_key: RefreshKey::new(&settings.jwt_secret),
+            refresh_keys: RefreshKeys::new(settings),
             session_check: SessionCheck::default(),
+            exports: Arc::default(),
+            limits,
             ended,
+            changed,
         };
-        Self { inner: Arc::new(inner) }
+        (Self { inner: Arc::new(inner) }, waiting)
     }
 
     /// Says who an access token speaks for.
@@ -142,7 +208,7 @@ impl Accounts {
         if self.is_session_alive(caller.session_id, caller.user_id).await? {
             Ok(caller)
         } else {
-            Err(Error::Unauthenticated("the session has ended"))
+            Err(tokens::REFUSED)
         }
     }
 
@@ -158,6 +224,17 @@ impl Accounts {
     /// nodes bring about comes by way of [`Self::forget_session`].
     pub fn on_session_ended(&self) -> broadcast::Receiver<SessionEnded> {
         self.inner.ended.subscribe()
+    }
+
+    /// Every change of a person that this node brings about, after it was committed.
+    pub fn on_person_changed(&self) -> broadcast::Receiver<PersonChanged> {
+        self.inner.changed.subscribe()
+    }
+
+    /// Makes a change of a person known, once it is committed.
+    fn tell(&self, changed: PersonChanged) {
+        // Without a listener there is nobody to tell.
+        let _ = self.inner.changed.send(changed);
     }
 
     /// Drops what is remembered of a session, so that its next use asks Postgres. To be called when

@@ -4,7 +4,8 @@
 //! gets the same successor, so that there is never a second branch; anything else ends the session.
 //! Tokens are not stored, so the successor has to be made anew for a retry: it is an HMAC over the
 //! used token and a salt kept beside its hash, under a key of the server. Neither a thief with an
-//! old token nor one with the database can make it.
+//! old token nor one with the database can make it. While the server's secret is rotated, two keys
+//! are in use; the one that a successor was made with is the one whose result is stored.
 //!
 //! # Invariants
 //! All reading and writing here happens while the session's row is locked: of any number of
@@ -23,7 +24,9 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
 use super::{Accounts, Client, Tokens};
+use crate::config;
 use crate::error::{Error, Result};
+use crate::model::id::SessionId;
 use crate::model::session::{Device, EndReason};
 use crate::model::time::Timestamp;
 use crate::store::refresh_tokens::State;
@@ -33,9 +36,10 @@ use crate::store::{self, audit};
 /// How long a device may ask again because an answer got lost.
 const RETRY_SECONDS: f64 = 10.0;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Refresh {
+    #[schema(value_type = String, write_only)]
     pub refresh_token: SecretString,
     #[serde(default)]
     pub device: Option<Device>,
@@ -49,7 +53,7 @@ impl Token {
         Self(rand::random())
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)
     }
@@ -70,16 +74,29 @@ impl fmt::Debug for Token {
     }
 }
 
-/// Makes successors. Derived from the server's secret, so that the two uses share no key.
-pub(super) struct RefreshKey([u8; 32]);
+/// Makes successors. Derived from the server's secrets, so that no two uses share a key.
+pub(super) struct RefreshKeys {
+    current: [u8; 32],
+    others: Vec<[u8; 32]>,
+}
 
-impl RefreshKey {
-    pub(super) fn new(secret: &SecretString) -> Self {
-        Self(mac(secret.expose_secret().as_bytes(), &[b"refresh token successor, 1"]))
+impl RefreshKeys {
+    pub(super) fn new(settings: &config::Auth) -> Self {
+        let derive = |secret: &SecretString| {
+            mac(secret.expose_secret().as_bytes(), &[b"refresh token successor, 1"])
+        };
+        let others = settings.previous_secrets.iter().map(derive).collect();
+        Self { current: derive(&settings.jwt_secret), others }
     }
 
     fn successor(&self, used: &Token, salt: &[u8]) -> Token {
-        Token(mac(&self.0, &[&used.0, salt]))
+        Token(mac(&self.current, &[&used.0, salt]))
+    }
+
+    /// What the successor may have been, by the secrets that nodes know of.
+    fn successors(&self, used: &Token, salt: &[u8]) -> Vec<Token> {
+        let keys = std::iter::once(&self.current).chain(&self.others);
+        keys.map(|key| Token(mac(key, &[&used.0, salt]))).collect()
     }
 }
 
@@ -117,10 +134,13 @@ impl Accounts {
         let session_id = store::refresh_tokens::find_session(&mut *db, &hash).await?;
         let session_id = session_id.ok_or(UNKNOWN)?;
         let held = store::sessions::hold(&mut *db, session_id).await?.ok_or(UNKNOWN)?;
-        let state = store::refresh_tokens::get_state(&mut *db, &hash).await?;
+        let state = store::refresh_tokens::find_state(&mut *db, &hash).await?.ok_or(UNKNOWN)?;
         let successor = match decide(&held, &state, device_id.as_deref(), client) {
             Decision::Rotate => self.rotate(&mut db, &held, &state, &token).await?,
-            Decision::Repeat(salt) => self.inner.refresh_key.successor(&token, &salt),
+            Decision::Repeat(salt) => {
+                let made = self.inner.refresh_keys.successors(&token, &salt);
+                find_stored(&mut db, session_id, made).await?.ok_or(UNKNOWN)?
+            }
             Decision::Refuse(why) => return Err(Error::Unauthenticated(why)),
             Decision::Theft => {
                 end_stolen(&mut db, &held, client).await?;
@@ -147,11 +167,26 @@ impl Accounts {
         if !store::refresh_tokens::set_used(&mut *db, state.id, &salt).await? {
             return Err(Error::internal("a refresh token changed while its session was held"));
         }
-        let successor = self.inner.refresh_key.successor(token, &salt);
+        let successor = self.inner.refresh_keys.successor(token, &salt);
         let idle_life = self.inner.lives.refresh_idle;
         store::refresh_tokens::add(db, held.id, &successor.hash(), idle_life).await?;
         Ok(successor)
     }
+}
+
+/// The one token whose hash belongs to the session.
+async fn find_stored(
+    db: &mut PgConnection,
+    session_id: SessionId,
+    tokens: Vec<Token>,
+) -> Result<Option<Token>> {
+    for token in tokens {
+        let owner = store::refresh_tokens::find_session(&mut *db, &token.hash()).await?;
+        if owner == Some(session_id) {
+            return Ok(Some(token));
+        }
+    }
+    Ok(None)
 }
 
 fn decide(held: &Held, state: &State, device_id: Option<&str>, client: &Client) -> Decision {
@@ -199,7 +234,7 @@ fn time_left(held: &Held) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::id::{SessionId, TokenId, UserId};
+    use crate::model::id::{TokenId, UserId};
     use sqlx::types::time::OffsetDateTime;
 
     fn held(device_id: Option<&str>) -> Held {
@@ -264,12 +299,14 @@ mod tests {
 
     #[test]
     fn a_successor_can_be_made_again_but_not_guessed() {
-        let key = RefreshKey::new(&"secret".into());
-        let token = Token::random();
+        let keys = |current, others: &[[u8; 32]]| RefreshKeys { current, others: others.to_vec() };
+        let (key, token) = (keys([1; 32], &[]), Token::random());
         let next = key.successor(&token, b"salt").to_text();
         assert_eq!(next, key.successor(&token, b"salt").to_text());
         assert_ne!(next, key.successor(&token, b"tlas").to_text());
-        assert_ne!(next, RefreshKey::new(&"other".into()).successor(&token, b"salt").to_text());
+        assert_ne!(next, keys([2; 32], &[]).successor(&token, b"salt").to_text());
+        let rotated = keys([2; 32], &[[1; 32]]).successors(&token, b"salt");
+        assert!(rotated.iter().any(|token| token.to_text() == next), "the old key is known still");
         assert_eq!(Token::parse(&next).unwrap().to_text(), next);
         assert!(Token::parse("short").is_none());
     }

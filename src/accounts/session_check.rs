@@ -64,6 +64,15 @@ impl SessionCheck {
         self.lock().remove(&id);
     }
 
+    /// Notes what Postgres has just said without being asked for this one.
+    pub(super) fn set_ended(&self, id: SessionId, user_id: UserId) {
+        let now = Instant::now();
+        self.remember(
+            id,
+            Known { user_id, alive: false, confirmed_at: now, fresh_until: now + FRESH },
+        );
+    }
+
     /// Decides by what was known before, and spares Postgres for a second.
     fn without_postgres(&self, id: SessionId, known: Option<Known>) -> Result<bool> {
         let now = Instant::now();
@@ -136,6 +145,8 @@ mod tests {
         assert!(check.is_alive(&pool, SessionId::new(), user).await.is_err());
         check.forget(lately);
         assert!(check.is_alive(&pool, lately, user).await.is_err(), "it was ended");
+        check.set_ended(lately, user);
+        assert!(!check.is_alive(&pool, lately, user).await.unwrap(), "that much is known");
     }
 
     #[test]

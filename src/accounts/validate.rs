@@ -39,7 +39,7 @@ pub(super) fn email(problems: &mut Problems, path: &str, address: &str) {
     problems.require(is_plausible(address), path, "an e-mail address, at most 254 characters");
 }
 
-fn is_plausible(address: &str) -> bool {
+pub(super) fn is_plausible(address: &str) -> bool {
     let Some((local, domain)) = address.rsplit_once('@') else { return false };
     let good = |c: char| !c.is_control() && !c.is_whitespace() && !"@<>()[],;:\\\"".contains(c);
     let label = |part: &str| {
@@ -59,6 +59,11 @@ fn is_plausible(address: &str) -> bool {
 pub(super) fn display_name(problems: &mut Problems, path: &str, name: &str) {
     text(problems, path, name, 64);
     problems.require(!name.trim().is_empty(), path, "not empty");
+}
+
+/// May be empty, and have several lines.
+pub(super) fn bio(problems: &mut Problems, path: &str, bio: &str) {
+    text(problems, path, &bio.replace('\n', " "), 500);
 }
 
 pub(super) fn device(problems: &mut Problems, device: &Device) {

@@ -11,7 +11,7 @@ use crate::model::message::Message;
 use crate::protocol::changes::{Changes, Synced, fitting};
 use crate::protocol::request::Known;
 use crate::store::chats::{self, ChatRow};
-use crate::store::{self, members, messages};
+use crate::store::{self, members, messages, visibility};
 
 /// Messages of one answer; members come beside them. One event changes at most 1,000 members, so a
 /// page always gets on.
@@ -157,6 +157,9 @@ async fn changes(
     let (gone, present): (Vec<_>, Vec<_>) =
         people.into_iter().partition(|row| row.left_seq.is_some());
 
+    let mut messages: Vec<Message> = found.into_iter().map(|(_, message)| message).collect();
+    visibility::screen(&mut *snapshot, caller, &mut messages).await?;
+
     let chat_changed = row.changed_seq > from_seq && row.changed_seq <= to_seq;
     let members = views::members(snapshot, present).await?;
     let chat_view =
@@ -166,7 +169,7 @@ async fn changes(
         from_seq,
         to_seq,
         complete: to_seq >= last_seq,
-        messages: found.into_iter().map(|(_, message)| message).collect(),
+        messages,
         members,
         left: gone.into_iter().map(|row| row.user_id).collect(),
         chat: chat_view,

@@ -1,13 +1,20 @@
 //! Chats: making them, showing them, and what a reader of them has missed.
 
 mod changes;
+mod invites;
+mod membership;
 mod views;
 
 pub use crate::store::chats::ListPosition;
 pub use changes::SYNC_CHATS;
+pub use invites::{Invite, InvitePreview};
+pub use membership::GroupPatch;
+
+use std::sync::Arc;
 
 use sqlx::types::time::OffsetDateTime;
 
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};
 use crate::log::command::Action;
@@ -31,6 +38,8 @@ pub struct Chats {
     pool: Pool,
     log: ChatLog,
     members_per_call: usize,
+    /// Put before the paths of links.
+    public_url: Arc<str>,
 }
 
 /// A group to be.
@@ -41,14 +50,17 @@ pub struct NewGroup {
 }
 
 impl Chats {
-    pub fn new(pool: Pool, log: ChatLog, members_per_call: usize) -> Self {
-        Self { pool, log, members_per_call }
+    pub fn new(pool: Pool, log: ChatLog, config: &Config) -> Self {
+        let public_url = config.mail.as_ref().map_or("", |mail| &mail.public_url);
+        let members_per_call = config.limits.members_per_call;
+        Self { pool, log, members_per_call, public_url: public_url.into() }
     }
 
     /// Makes a group; the caller owns it.
     ///
     /// # Errors
-    /// `Invalid` with all that is wrong; `NotFound` where a member does not exist.
+    /// `Invalid` with all that is wrong; `NotFound` where a member does not exist; `Blocked` where
+    /// one of them is in a block with the caller, or does not want to be added by them.
     pub async fn create_group(&self, owner: UserId, group: NewGroup) -> Result<Chat> {
         self.check_group(&group)?;
         let mut members = group.members;
@@ -66,15 +78,8 @@ impl Chats {
 
     fn check_group(&self, group: &NewGroup) -> Result<()> {
         let mut problems = Vec::new();
-        let title = group.title.chars().count();
-        if title == 0 || title > TITLE_CHARS || group.title.contains('\0') {
-            problems.push(("title", format!("from 1 to {TITLE_CHARS} characters, without NUL")));
-        }
-        let description = group.description.as_deref().unwrap_or_default();
-        if description.chars().count() > DESCRIPTION_CHARS || description.contains('\0') {
-            let rule = format!("at most {DESCRIPTION_CHARS} characters, without NUL");
-            problems.push(("description", rule));
-        }
+        problems.extend(check_title(&group.title));
+        problems.extend(group.description.as_deref().and_then(check_description));
         if group.members.len() > self.members_per_call {
             problems.push(("memberIds", format!("at most {} in one call", self.members_per_call)));
         }
@@ -85,7 +90,8 @@ impl Chats {
     /// was made now.
     ///
     /// # Errors
-    /// `NotFound` where there is no such person, `Blocked` where one has blocked the other.
+    /// `NotFound` where there is no such person; `Blocked` where one has blocked the other, or the
+    /// peer's privacy does not let the caller.
     pub async fn open_direct(&self, caller: UserId, peer: UserId) -> Result<(Chat, bool)> {
         let pair = Pair::of(caller, peer)
             .ok_or_else(|| Error::invalid("userId", "somebody other than yourself"))?;
@@ -178,4 +184,17 @@ impl Chats {
         let role = members::role(&self.pool, chat, caller).await?;
         role.map(drop).ok_or(Error::NotFound("chat"))
     }
+}
+
+type Problem = (&'static str, String);
+
+fn check_title(title: &str) -> Option<Problem> {
+    let chars = title.chars().count();
+    let is_bad = chars == 0 || chars > TITLE_CHARS || title.contains('\0');
+    is_bad.then(|| ("title", format!("from 1 to {TITLE_CHARS} characters, without NUL")))
+}
+
+fn check_description(description: &str) -> Option<Problem> {
+    let is_bad = description.chars().count() > DESCRIPTION_CHARS || description.contains('\0');
+    is_bad.then(|| ("description", format!("at most {DESCRIPTION_CHARS} characters, without NUL")))
 }

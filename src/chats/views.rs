@@ -11,7 +11,7 @@ use crate::model::message::Message;
 use crate::model::user::User;
 use crate::store::chats::ChatRow;
 use crate::store::members::MemberRow;
-use crate::store::{messages, users};
+use crate::store::{messages, users, visibility};
 
 pub(super) async fn one(db: &mut PgConnection, caller: UserId, row: ChatRow) -> Result<Chat> {
     let all = all(db, caller, vec![row]).await?;
@@ -24,7 +24,7 @@ pub(super) async fn all(
     caller: UserId,
     rows: Vec<ChatRow>,
 ) -> Result<Vec<Chat>> {
-    let mut last = last_messages(&mut *db, &rows).await?;
+    let mut last = last_messages(&mut *db, caller, &rows).await?;
     let peers: Vec<UserId> = rows.iter().filter_map(|row| row.peer_of(caller)).collect();
     let peers = people(db, &peers).await?;
     let views = rows.into_iter().map(|row| {
@@ -37,6 +37,7 @@ pub(super) async fn all(
 
 async fn last_messages(
     db: &mut PgConnection,
+    caller: UserId,
     rows: &[ChatRow],
 ) -> Result<HashMap<ChatId, Message>> {
     let places: Vec<(ChatId, i64)> =
@@ -44,7 +45,8 @@ async fn last_messages(
     if places.is_empty() {
         return Ok(HashMap::new());
     }
-    let messages = messages::at(db, &places).await?;
+    let mut messages = messages::at(&mut *db, &places).await?;
+    visibility::screen(db, caller, &mut messages).await?;
     Ok(messages.into_iter().map(|message| (message.chat_id, message)).collect())
 }
 
@@ -52,7 +54,7 @@ async fn people(db: &mut PgConnection, ids: &[UserId]) -> Result<HashMap<UserId,
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let users = users::by_ids(db, ids).await?;
+    let users = users::shown(db, ids).await?;
     Ok(users.into_iter().map(|user| (user.id, user)).collect())
 }
 
@@ -66,10 +68,10 @@ fn view(row: ChatRow, last_message: Option<Message>, peer: Option<User>) -> Chat
             avatar_url: None,
             member_count: row.member_count,
             last_seq: row.last_seq,
-            last_message,
             created_at: row.created_at.into(),
             updated_at: row.updated_at.into(),
         },
+        last_message,
         role: row.role,
         read_seq: row.read_seq,
         unread_count: row.message_count - row.read_count,
@@ -79,7 +81,7 @@ fn view(row: ChatRow, last_message: Option<Message>, peer: Option<User>) -> Chat
     }
 }
 
-/// Members with their people. Whose account is gone is left out.
+/// Members with their people; whose account was deleted is a tombstone.
 pub(super) async fn members(db: &mut PgConnection, rows: Vec<MemberRow>) -> Result<Vec<Member>> {
     let ids: Vec<UserId> = rows.iter().map(|row| row.user_id).collect();
     let mut people = people(db, &ids).await?;

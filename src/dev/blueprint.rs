@@ -19,6 +19,8 @@ pub(super) const DATABASE: &str = "chat";
 const METRICS_BASE_PORT: u16 = 9464;
 const S3_ACCESS_KEY: &str = "chat-service";
 const S3_BUCKET: &str = "chat-files";
+const ADMIN_LOGIN: &str = "operator";
+const ADMIN_EMAIL: &str = "operator@example.org";
 
 pub(super) struct Blueprint {
     dir: PathBuf,
@@ -28,6 +30,7 @@ pub(super) struct Blueprint {
     pub(super) redis: Vec<(String, RedisSite)>,
     pub(super) s3_address: SocketAddr,
     s3_secret: String,
+    pub(super) admin_password: String,
     pub(super) nodes: Vec<NodeSite>,
     settings: Settings,
 }
@@ -56,6 +59,7 @@ impl Blueprint {
 
         let postgres = Site::prepare(tools, &dir.join("postgres"), postgres_port, true).await?;
         let s3_secret = kept_secret(&dir.join("s3-secret"))?;
+        let admin_password = kept_secret(&dir.join("admin-password"))?;
         let shards: Vec<String> = redis.iter().map(|(_, site)| site.url()).collect();
         let fixed = vec![
             ("DATABASE_URL", postgres.url(DATABASE)),
@@ -65,7 +69,10 @@ impl Blueprint {
             ("S3_ACCESS_KEY", S3_ACCESS_KEY.to_owned()),
             ("S3_SECRET_KEY", s3_secret.clone()),
         ];
-        let settings = Settings::new(fixed, kept_secret(&dir.join("jwt-secret"))?, &nodes);
+        let mails = std::path::absolute(dir.join("mail"))?;
+        std::fs::create_dir_all(&mails)?;
+        let jwt_secret = kept_secret(&dir.join("jwt-secret"))?;
+        let settings = Settings::new(fixed, jwt_secret, &mails, &nodes);
         let program = std::env::current_exe().context("this program's path is unknown")?;
         let node_program = match &options.node_binary {
             Some(path) => std::path::absolute(path)?,
@@ -81,6 +88,7 @@ impl Blueprint {
             redis,
             s3_address,
             s3_secret,
+            admin_password,
             nodes,
             settings,
         })
@@ -115,6 +123,15 @@ impl Blueprint {
         self.settings.command(&self.node_program, "migrate")
     }
 
+    /// Makes the operator's account where there is none; the password comes by standard input, as a
+    /// command line can be read by all.
+    pub(super) fn admin_command(&self) -> std::process::Command {
+        let mut command = self.settings.command(&self.node_program, "admin");
+        command.args(["create", "--login", ADMIN_LOGIN, "--email", ADMIN_EMAIL]);
+        command.args(["--password-stdin", "--if-none"]);
+        command
+    }
+
     /// With pids that the board fills in.
     pub(super) fn cluster_file(&self) -> ClusterFile {
         let shard = |(_, site): &(String, RedisSite)| cluster_file::Redis {
@@ -141,6 +158,10 @@ impl Blueprint {
                 access_key: S3_ACCESS_KEY.to_owned(),
                 secret_key: self.s3_secret.clone(),
                 bucket: S3_BUCKET.to_owned(),
+            },
+            admin: cluster_file::Admin {
+                login: ADMIN_LOGIN.to_owned(),
+                password: self.admin_password.clone(),
             },
         }
     }

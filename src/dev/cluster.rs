@@ -1,19 +1,21 @@
 //! The supervisor: `chat-service dev`.
 //!
-//! It starts Postgres, Redis and S3, migrates, starts the nodes, says `ready`, and from then on
-//! restarts whatever dies, with the data it has and at the address it had. It ends what it started
-//! in the opposite order.
+//! It starts Postgres, Redis and S3, migrates, makes an operator's account where there is none,
+//! starts the nodes, says `ready`, and from then on restarts whatever dies, with the data it has and
+//! at the address it had. It ends what it started in the opposite order.
 //!
 //! *Failure*: if the supervisor itself is killed, nodes and S3 end by themselves, since their
 //! standard input ends; Postgres and Redis are ended by the next `dev` or by `dev --stop`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use futures_util::future::join_all;
+use tokio::io::AsyncWriteExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -25,7 +27,7 @@ use super::keeper::Keeper;
 use super::registry::{self, Processes, Registry};
 use super::{DevOptions, Tools};
 
-const MIGRATE_LIMIT: Duration = Duration::from_mins(2);
+const ONCE_LIMIT: Duration = Duration::from_mins(2);
 const READY_LIMIT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(50);
 
@@ -96,7 +98,9 @@ impl Supervisor {
         }
         self.stores_ready(&blueprint).await?;
         blueprint.postgres.create_database(super::blueprint::DATABASE).await?;
-        migrate(&blueprint).await?;
+        once(&blueprint, "migrate", blueprint.migrate_command(), "").await?;
+        let password = &blueprint.admin_password;
+        once(&blueprint, "admin", blueprint.admin_command(), password).await?;
 
         let keepers = blueprint.node_plans();
         let keepers = keepers.into_iter().map(|plan| Keeper::start(plan, Arc::clone(&board)));
@@ -155,15 +159,29 @@ async fn until_ready(
     Ok(())
 }
 
-async fn migrate(blueprint: &Blueprint) -> anyhow::Result<()> {
-    let log: PathBuf = blueprint.log("migrate");
+/// Runs a command of this program to its end, with something on its standard input.
+async fn once(
+    blueprint: &Blueprint,
+    name: &str,
+    command: std::process::Command,
+    input: &str,
+) -> anyhow::Result<()> {
+    let log: PathBuf = blueprint.log(name);
     let out = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-    let mut command = tokio::process::Command::from(blueprint.migrate_command());
-    command.stdin(std::process::Stdio::null()).stdout(out.try_clone()?).stderr(out);
+    let mut command = tokio::process::Command::from(command);
+    command.stdin(Stdio::piped()).stdout(out.try_clone()?).stderr(out);
     command.kill_on_drop(true);
-    let status =
-        timeout(MIGRATE_LIMIT, command.status()).await.context("migrate does not end")??;
-    ensure!(status.success(), "migrate failed ({status}){}", tail(&log));
+    let mut child = command.spawn().with_context(|| format!("cannot run {name}"))?;
+    let mut stdin = child.stdin.take().context("it has a standard input")?;
+    let running = async {
+        // One that ends without reading is judged by its status.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        child.wait().await
+    };
+    let status = timeout(ONCE_LIMIT, running).await;
+    let status = status.with_context(|| format!("{name} does not end"))??;
+    ensure!(status.success(), "{name} failed ({status}){}", tail(&log));
     Ok(())
 }
 

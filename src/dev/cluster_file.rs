@@ -25,6 +25,15 @@ pub struct ClusterFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redis_shards: Vec<Redis>,
     pub s3: S3,
+    /// An operator's account.
+    pub admin: Admin,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admin {
+    pub login: String,
+    /// The one that it was made with.
+    pub password: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +141,7 @@ mod tests {
                 secret_key: "k".into(),
                 bucket: "b".into(),
             },
+            admin: Admin { login: "l".into(), password: "p".into() },
         };
         let expected = serde_json::json!({
             "supervisor": 1,
@@ -140,6 +150,7 @@ mod tests {
             "redis": {"url": "redis://h", "pid": 3, "dataDir": "/d"},
             "s3": {"endpoint": "http://s", "pid": 5, "accessKey": "a", "secretKey": "k",
                    "bucket": "b"},
+            "admin": {"login": "l", "password": "p"},
         });
         assert_eq!(serde_json::to_value(&file).unwrap(), expected);
     }

@@ -77,23 +77,47 @@ pub(super) struct Settings {
     pub(super) defaults: Vec<(&'static str, String)>,
 }
 
-/// Load tests and several people's browsers come from one address here.
-const LIMITS: [(&str, &str); 4] = [
-    ("RATE_ADDRESS", "100000"),
-    ("RATE_ADDRESS_BURST", "200000"),
-    ("RATE_AUTH", "1000"),
-    ("RATE_AUTH_BURST", "5000"),
+/// Load tests and several people's browsers come from one address here, and a load test's users send
+/// as fast as they are answered.
+const LIMITS: [(&str, &str); 23] = [
+    ("RATE_ADDRESS", "200000/2s"),
+    ("RATE_AUTH", "5000/5s"),
+    ("RATE_SIGN_UP", "1000000/1m"),
+    ("RATE_SIGN_IN", "10000/1m"),
+    ("SIGN_IN_TRIES", "1000"),
+    ("RATE_MAIL", "1000/1m"),
+    ("RATE_READ", "1000000/1m"),
+    ("RATE_CHANGE", "100000/1m"),
+    ("RATE_SEND", "1000000/1m"),
+    ("RATE_REACTION", "1000000/1m"),
+    ("RATE_SEARCH", "100000/1m"),
+    ("RATE_DIRECT", "100000/1m"),
+    ("RATE_INVITE", "100000/1m"),
+    ("RATE_JOIN", "100000/1m"),
+    ("RATE_UPLOAD", "100000/1m"),
+    ("RATE_EXPORT", "1000/1m"),
+    ("RATE_PRESENCE", "100000/1m"),
+    ("RATE_TYPING", "1000/1s"),
+    ("RATE_FRAME", "200000/10s"),
+    ("SOCKET_PER_ADDRESS", "50000"),
+    ("SOCKET_WAITING_PER_ADDRESS", "50000"),
+    ("SOCKET_PER_USER", "50000"),
+    ("SIGN_IN_DELAY_MAX", "10s"),
 ];
 
 impl Settings {
     pub(super) fn new(
         fixed: Vec<(&'static str, String)>,
         jwt_secret: String,
+        mails: &Path,
         nodes: &[NodeSite],
     ) -> Self {
         let mut defaults = vec![
             ("APP_ENV", "development".to_owned()),
             ("JWT_SECRET", jwt_secret),
+            ("MAIL_URL", format!("file://{}", mails.display())),
+            ("MAIL_FROM", "chat-service <no-reply@localhost>".to_owned()),
+            ("PUBLIC_URL", nodes.first().map(NodeSite::url).unwrap_or_default()),
             ("ALLOWED_ORIGINS", origins(nodes)),
             ("TOKIO_WORKER_THREADS", worker_threads(nodes.len()).to_string()),
         ];
@@ -146,7 +170,8 @@ mod tests {
     fn the_callers_environment_wins_over_defaults_but_not_over_addresses() {
         let node = NodeSite { name: "n1".into(), http: loopback(1), metrics: loopback(2) };
         let fixed = vec![("DATABASE_URL", "private".to_owned())];
-        let settings = Settings::new(fixed, "made".to_owned(), &[node]);
+        let mails = Path::new("/dev/mail");
+        let settings = Settings::new(fixed, "made".to_owned(), mails, &[node]);
         let inherited = |name: &str| {
             ["RATE_AUTH", "DATABASE_URL"].contains(&name).then(|| OsString::from("callers"))
         };
@@ -157,7 +182,9 @@ mod tests {
         };
         assert_eq!(env("RATE_AUTH"), None, "left to what is inherited");
         assert_eq!(env("DATABASE_URL"), Some("private"));
-        assert_eq!(env("RATE_ADDRESS"), Some("100000"));
+        assert_eq!(env("RATE_ADDRESS"), Some("200000/2s"));
+        assert_eq!(env("MAIL_URL"), Some("file:///dev/mail"));
+        assert_eq!(env("PUBLIC_URL"), Some("http://127.0.0.1:1"));
         assert_eq!(env("ALLOWED_ORIGINS"), Some("http://127.0.0.1:1,http://localhost:1"));
     }
 }

@@ -166,7 +166,6 @@ impl Site {
             ("max_connections", "200"),
             ("jit", "off"),
             ("fsync", durable),
-            ("synchronous_commit", durable),
             ("full_page_writes", durable),
         ];
         for (name, value) in settings {

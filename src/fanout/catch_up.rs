@@ -1,17 +1,18 @@
 //! Filling gaps from Postgres, for the chats that this node serves.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::Hub;
-use super::room::{Missing, Room};
+use super::room::{Missing, Next, Room};
 use crate::error::{Error, Result};
 use crate::log::entry::Published;
 use crate::log::tail::Follower;
-use crate::model::id::ChatId;
-use crate::protocol::push::{self, ResyncRequired};
+use crate::model::id::{ChatId, UserId};
+use crate::protocol::push::{self, Notice, ResyncRequired};
 use crate::store::{chats, events, members};
 
 /// Events of one chat that are read at once.
@@ -107,6 +108,7 @@ impl Hub {
                 Missing::Behind(from) if newest - from > MOST => {
                     self.resync(chat);
                     self.settle(chat, missing, newest);
+                    self.let_go_of_strangers(chat).await?;
                 }
                 Missing::Behind(from) if newest > from => {
                     let seqs: Vec<i64> = (from + 1..=newest.min(from + PAGE)).collect();
@@ -116,18 +118,35 @@ impl Hub {
                     if events.first().is_none_or(|first| first.seq != from + 1) {
                         return Err(Error::internal(format!("event {} is missing", from + 1)));
                     }
-                    if let Some(room) = self.rooms(chat).get_mut(&chat) {
+                    self.in_room(chat, |room| {
                         room.fill(&events);
-                    }
+                        Next::Nothing
+                    });
                 }
                 missing => self.settle(chat, missing, newest),
             }
         }
     }
 
+    /// Lets go whoever left with an event that was passed over.
+    async fn let_go_of_strangers(&self, chat: ChatId) -> Result<()> {
+        let here: Vec<UserId> = match self.rooms(chat).get(&chat) {
+            Some(room) => room.connections().iter().map(|connection| connection.user).collect(),
+            None => return Ok(()),
+        };
+        let present = members::present(&self.inner.pool, chat, &here).await?;
+        let gone: HashSet<UserId> =
+            here.into_iter().filter(|user| !present.contains(user)).collect();
+        self.in_room(chat, |room| {
+            room.keep(chat, |user| !gone.contains(&user));
+            Next::Nothing
+        });
+        Ok(())
+    }
+
     /// Tells a chat's connections to fetch what changed by themselves.
     fn resync(&self, chat: ChatId) {
-        let bytes = push::frame("resyncRequired", ResyncRequired { chat_ids: &[chat] });
+        let bytes = push::frame(Notice::ResyncRequired, ResyncRequired { chat_ids: &[chat] });
         if let Some(room) = self.rooms(chat).get(&chat) {
             for connection in room.connections() {
                 self.inner.metrics.resyncs.increment(1);

@@ -1,7 +1,9 @@
 //! A connection, as the hub knows it: whose it is, what it is in, what waits for it.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arc_swap::ArcSwapOption;
 
 use super::outbox::Outbox;
 use crate::model::id::{ChatId, ConnectionId, SessionId, UserId};
@@ -12,6 +14,8 @@ pub struct Connection {
     pub session: SessionId,
     pub outbox: Outbox,
     chats: Mutex<Chats>,
+    /// Whom the user blocks; nothing where that is nobody, as for nearly all.
+    blocks: ArcSwapOption<HashSet<UserId>>,
 }
 
 #[derive(Default)]
@@ -34,6 +38,7 @@ impl Connection {
             session,
             outbox: Outbox::new(outbox_bytes),
             chats: Mutex::default(),
+            blocks: ArcSwapOption::empty(),
         }
     }
 
@@ -43,6 +48,25 @@ impl Connection {
 
     pub fn has_opened(&self, chat: ChatId) -> bool {
         self.lock().opened.contains(&chat)
+    }
+
+    /// Whom the user blocks; none where that is nobody.
+    pub fn blocks(&self) -> Option<Arc<HashSet<UserId>>> {
+        self.blocks.load_full()
+    }
+
+    /// `false` where it is so already.
+    pub(super) fn set_blocks(&self, blocks: Option<Arc<HashSet<UserId>>>) -> bool {
+        let is_new = *self.blocks.load() != blocks;
+        if is_new {
+            self.blocks.store(blocks);
+        }
+        is_new
+    }
+
+    /// The rooms that it is in.
+    pub(super) fn rooms(&self) -> Vec<ChatId> {
+        self.lock().rooms.iter().copied().collect()
     }
 
     /// Whether it should have heard of a chat that it is not in: one that is still being attached

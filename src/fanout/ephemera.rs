@@ -1,9 +1,11 @@
-//! What goes through Redis pub/sub alone and may be lost: typing, ended sessions.
+//! What goes through Redis pub/sub alone and may be lost: typing, and the news of ended sessions and
+//! of changed people.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
@@ -13,14 +15,22 @@ use crate::log::partition::Partitioner;
 use crate::log::shard::{Shard, Shards};
 use crate::model::id::{ChatId, SessionId, UserId};
 use crate::model::session::SessionEnded;
-use crate::protocol::push::{self, SessionRevoked, Typing};
+use crate::model::user::PersonChanged;
+use crate::protocol::push::{self, Notice, SessionRevoked, Typing, UserUpdated};
+
+/// How long Redis may take to carry the news of ended sessions.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Signal {
     Typing { chat: ChatId, user: UserId, typing: bool },
     SessionEnded(SessionEnded),
+    PersonChanged(PersonChanged),
 }
+
+/// Users whom one signal names, at the most: a signal is small, whomever somebody talks with.
+const NAMED: usize = 500;
 
 /// Sends and hands on ephemera. Cheap to clone.
 #[derive(Clone)]
@@ -49,23 +59,61 @@ impl Ephemera {
         self.publish(shard, &Signal::Typing { chat, user, typing }).await;
     }
 
-    /// Tells all nodes that a session has ended. Over every shard: one may be away, and hearing it
-    /// twice does no harm.
-    pub async fn session_ended(&self, ended: SessionEnded) {
+    /// Closes an ended session's sockets on this node. Doing it twice does no harm.
+    pub fn end_session(&self, ended: SessionEnded) {
         self.hand_on(&Signal::SessionEnded(ended));
-        for shard in self.shards.all() {
-            self.publish(shard, &Signal::SessionEnded(ended)).await;
+    }
+
+    /// Tells all nodes that sessions have ended. Over every shard: one may be away, and hearing it
+    /// twice does no harm. Gives up after a while, since every node looks for itself too.
+    pub async fn announce_ended(&self, sessions: &[SessionEnded]) {
+        let each = sessions.iter().flat_map(|ended| {
+            let telling = async |shard| self.publish(shard, &Signal::SessionEnded(*ended)).await;
+            self.shards.all().iter().map(telling)
+        });
+        tokio::time::timeout(ANNOUNCE_TIMEOUT, join_all(each)).await.ok();
+    }
+
+    /// Tells all nodes that a person has changed.
+    pub async fn person_changed(&self, changed: PersonChanged) {
+        match changed {
+            // Over one shard: heard twice, clients would be told twice.
+            PersonChanged::Profile { user, to } => {
+                for to in to.chunks(NAMED) {
+                    let news = PersonChanged::Profile { user: user.clone(), to: to.to_vec() };
+                    self.publish_once(&Signal::PersonChanged(news)).await;
+                }
+            }
+            news @ PersonChanged::Visibility { .. } => {
+                let signal = Signal::PersonChanged(news);
+                self.hand_on(&signal);
+                for shard in self.shards.all() {
+                    self.publish(shard, &signal).await;
+                }
+            }
         }
     }
 
-    async fn publish(&self, shard: &Shard, signal: &Signal) {
+    /// Over the first shard that takes it.
+    async fn publish_once(&self, signal: &Signal) {
+        for shard in self.shards.all() {
+            if self.publish(shard, signal).await {
+                return;
+            }
+        }
+    }
+
+    /// `false` where it was not sent.
+    async fn publish(&self, shard: &Shard, signal: &Signal) -> bool {
         let bytes = serde_json::to_vec(signal).expect("a signal is plain data");
         let channel = self.shards.keys.live_channel();
         let published: Result<i64, _> =
             shard.client.publish(channel, bytes::Bytes::from(bytes)).await;
         if let Err(error) = published {
             tracing::debug!(%error, "a signal was not sent");
+            return false;
         }
+        true
     }
 
     /// Listens on a shard until `stop`. `ready` is called once it does.
@@ -114,15 +162,28 @@ impl Ephemera {
     }
 
     fn hand_on(&self, signal: &Signal) {
-        match *signal {
-            Signal::Typing { chat, user, typing } => {
+        match signal {
+            &Signal::Typing { chat, user, typing } => {
                 let data = Typing { chat_id: chat, user_id: user, typing };
-                self.hub.ephemeral(chat, user, "typing", &push::frame("typing", data));
+                self.hub.ephemeral(
+                    chat,
+                    user,
+                    Notice::Typing.name(),
+                    &push::frame(Notice::Typing, data),
+                );
             }
-            Signal::SessionEnded(SessionEnded { session_id, user_id, reason }) => {
-                let bytes = push::frame("sessionRevoked", SessionRevoked { session_id, reason });
+            &Signal::SessionEnded(SessionEnded { session_id, user_id, reason }) => {
+                let bytes =
+                    push::frame(Notice::SessionRevoked, SessionRevoked { session_id, reason });
                 (self.on_session_ended)(session_id);
                 self.hub.end_session(user_id, session_id, &bytes);
+            }
+            Signal::PersonChanged(PersonChanged::Profile { user, to }) => {
+                let bytes = push::frame(Notice::UserUpdated, UserUpdated { user });
+                self.hub.tell(to, Notice::UserUpdated.name(), &bytes);
+            }
+            Signal::PersonChanged(PersonChanged::Visibility { users }) => {
+                self.hub.visibility_changed(users);
             }
         }
     }

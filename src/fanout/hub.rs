@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
+use super::blocks::Changed;
 use super::connection::Connection;
 use super::room::{Missing, Next, Room};
 use crate::error::Result;
@@ -16,9 +17,9 @@ use crate::log::entry::Published;
 use crate::log::partition::Partitioner;
 use crate::log::tail::Follower;
 use crate::metrics::Metrics;
-use crate::model::event::{EventKind, Founding};
+use crate::model::chat::{ChatKind, Pair};
+use crate::model::event::{EventKind, Founding, Joining};
 use crate::model::id::{ChatId, SessionId, UserId};
-use crate::protocol::close::Close;
 use crate::protocol::push;
 use crate::store::{Pool, members};
 
@@ -41,6 +42,10 @@ pub(super) struct Inner {
     memberships: AtomicU64,
     pub(super) to_do: Mutex<ToDo>,
     pub(super) work: Notify,
+    pub(super) changed: Mutex<Changed>,
+    pub(super) change: Notify,
+    /// Counts changes of anybody's blocks or privacy.
+    pub(super) changes: AtomicU64,
 }
 
 /// What catching up has to do. Bounded by the rooms and partitions of the node.
@@ -61,6 +66,9 @@ impl Hub {
             memberships: AtomicU64::new(0),
             to_do: Mutex::default(),
             work: Notify::new(),
+            changed: Mutex::default(),
+            change: Notify::new(),
+            changes: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -72,7 +80,10 @@ impl Hub {
     /// new room, and one that came before is in Postgres when the room's place is read.
     pub async fn attach(&self, connection: &Arc<Connection>) -> Result<()> {
         self.users().entry(connection.user).or_default().push(Arc::clone(connection));
-        let attached = self.enter_all(connection).await;
+        let attached = match self.load_blocks(connection).await {
+            Ok(()) => self.enter_all(connection).await,
+            Err(error) => Err(error),
+        };
         match attached {
             Ok(()) => connection.attached(),
             Err(_) => self.detach(connection),
@@ -87,9 +98,10 @@ impl Hub {
         for standing in &standings {
             let chat = standing.chat_id;
             let mut rooms = self.rooms(chat);
+            let partition = self.inner.partitioner.of(chat);
             let room = rooms
                 .entry(chat)
-                .or_insert_with(|| Room::unplaced(self.inner.partitioner.of(chat)));
+                .or_insert_with(|| Room::unplaced(partition).between(standing.pair()));
             room.enter(chat, connection);
             // Also where another connection made the room just now: what that one reads as the
             // room's place may be further on than what this one syncs to, so this one must not be
@@ -154,18 +166,29 @@ impl Hub {
     pub fn end_session(&self, user: UserId, session: SessionId, bytes: &bytes::Bytes) {
         for connection in self.connections_of(user) {
             if connection.session == session {
-                connection.outbox.answer(bytes.clone());
-                connection.outbox.close(Close::SessionRevoked);
+                connection.outbox.revoke(bytes.clone());
             }
         }
     }
 
-    /// Hands something ephemeral to whoever has opened the chat, but for its author.
+    /// Hands something ephemeral to these users' connections.
+    pub fn tell(&self, users: &[UserId], name: &str, bytes: &bytes::Bytes) {
+        for connection in users.iter().flat_map(|user| self.connections_of(*user)) {
+            if !connection.outbox.push_ephemeral(name, bytes.clone()) {
+                self.inner.metrics.ephemera_dropped.increment(1);
+            }
+        }
+    }
+
+    /// Hands something ephemeral to whoever has opened the chat, but for its author and those who
+    /// block the author.
     pub fn ephemeral(&self, chat: ChatId, author: UserId, name: &str, bytes: &bytes::Bytes) {
         let rooms = self.rooms(chat);
         let Some(room) = rooms.get(&chat) else { return };
         for connection in room.connections() {
-            let wanted = connection.user != author && connection.has_opened(chat);
+            let wanted = connection.user != author
+                && connection.has_opened(chat)
+                && !connection.blocks().is_some_and(|blocks| blocks.contains(&author));
             if wanted && !connection.outbox.push_ephemeral(name, bytes.clone()) {
                 self.inner.metrics.ephemera_dropped.increment(1);
             }
@@ -185,22 +208,36 @@ impl Hub {
 
     /// Notes that a chat has events up to `newest`.
     pub(super) fn expect(&self, chat: ChatId, newest: i64) {
-        let next = self.rooms(chat).get_mut(&chat).map(|room| room.expect(newest));
-        self.act(chat, next);
+        self.in_room(chat, |room| room.expect(newest));
     }
 
     /// Places a room that still misses what it missed when `seq` was read.
     pub(super) fn settle(&self, chat: ChatId, missing: Missing, seq: i64) {
-        let next = self
-            .rooms(chat)
-            .get_mut(&chat)
-            .filter(|room| room.missing() == missing)
-            .map(|room| room.settle(seq));
-        self.act(chat, next);
+        self.in_room(chat, |room| {
+            if room.missing() == missing { room.settle(seq) } else { Next::Nothing }
+        });
     }
 
-    fn act(&self, chat: ChatId, next: Option<Next>) {
-        if next == Some(Next::Fill) {
+    /// Does something in a room, if there is one, and then what follows from it; `false` where
+    /// there is none.
+    pub(super) fn in_room(&self, chat: ChatId, work: impl FnOnce(&mut Room) -> Next) -> bool {
+        let mut rooms = self.rooms(chat);
+        let Some(room) = rooms.get_mut(&chat) else { return false };
+        let next = work(room);
+        let arrivals = room.take_arrivals();
+        if room.is_empty() {
+            rooms.remove(&chat);
+        }
+        drop(rooms);
+        self.act(chat, next);
+        for event in arrivals {
+            self.arrive(&event);
+        }
+        true
+    }
+
+    fn act(&self, chat: ChatId, next: Next) {
+        if next == Next::Fill {
             self.inner.to_do().rooms.push_back(chat);
             self.inner.work.notify_one();
         }
@@ -208,10 +245,15 @@ impl Hub {
 
     /// A new chat: its first members' connections enter, each told in its own form.
     fn found(&self, event: &Published) {
-        self.inner.memberships.fetch_add(1, Ordering::AcqRel);
         let Ok(founding) = serde_json::from_slice::<Founding>(&event.detail) else {
             tracing::error!(chat = %event.chat, "a chat's founding cannot be read");
             return;
+        };
+        let pair = match founding.seats.as_slice() {
+            [one, other] if founding.chat.kind == ChatKind::Direct => {
+                Pair::of(one.user, other.user)
+            }
+            _ => None,
         };
         for seat in &founding.seats {
             let connections = self.connections_of(seat.user);
@@ -220,27 +262,55 @@ impl Hub {
             }
             let bytes = push::chat_created(&founding.seen_by(seat));
             for connection in connections {
-                self.enter_at(event, &connection, &bytes);
+                self.enter_at(event, pair, &connection, &bytes);
             }
+        }
+    }
+
+    /// Somebody joined: their connections enter, told with the chat beside it.
+    fn arrive(&self, event: &Published) {
+        let Ok(joining) = serde_json::from_slice::<Joining>(&event.detail) else {
+            tracing::error!(chat = %event.chat, "a joining cannot be read");
+            return;
+        };
+        let user = joining.user;
+        let connections = self.connections_of(user);
+        if connections.is_empty() {
+            return;
+        }
+        let bytes = push::joined(user, event.actor, &joining.seen_at(event.seq));
+        for connection in connections {
+            self.enter_at(event, None, &connection, &bytes);
         }
     }
 
     /// Lets a connection into a room at an event, which it gets as `bytes`. One that is there
     /// already knows the chat from Postgres.
-    fn enter_at(&self, event: &Published, connection: &Arc<Connection>, bytes: &bytes::Bytes) {
+    fn enter_at(
+        &self,
+        event: &Published,
+        pair: Option<Pair>,
+        connection: &Arc<Connection>,
+        bytes: &bytes::Bytes,
+    ) {
         let chat = event.chat;
         let mut rooms = self.rooms(chat);
         let partition = self.inner.partitioner.of(chat);
-        let room = rooms.entry(chat).or_insert_with(|| Room::at(partition, event.seq));
+        let room =
+            rooms.entry(chat).or_insert_with(|| Room::at(partition, event.seq).between(pair));
         if connection.is_in(chat) {
             return;
         }
         let next = room.rewind(chat, event.seq);
         if room.enter(chat, connection) {
             connection.outbox.push(event.kind.name(), chat, event.seq, bytes);
+            if room.is_behind(event.seq) {
+                // It is read once more for somebody who came in further back.
+                connection.outbox.skip_to(chat, event.seq);
+            }
         }
         drop(rooms);
-        self.act(chat, Some(next));
+        self.act(chat, next);
     }
 
     pub(super) fn rooms(&self, chat: ChatId) -> MutexGuard<'_, HashMap<ChatId, Room>> {
@@ -255,12 +325,26 @@ impl Hub {
 
 impl Follower for Hub {
     fn event(&self, _partition: u16, event: Published) {
-        if event.kind == EventKind::ChatCreated {
-            self.found(&event);
+        let (chat, kind) = (event.chat, event.kind);
+        if changes_audience(kind) {
+            self.inner.memberships.fetch_add(1, Ordering::AcqRel);
         }
-        let chat = event.chat;
-        let next = self.rooms(chat).get_mut(&chat).map(|room| room.accept(event));
-        self.act(chat, next);
+        match kind {
+            EventKind::ChatCreated => {
+                self.found(&event);
+                self.in_room(chat, |room| room.accept(event));
+            }
+            // Where there is a room, it says when the joining's turn has come.
+            EventKind::MemberJoined => {
+                let joining = event.clone();
+                if !self.in_room(chat, |room| room.accept(event)) {
+                    self.arrive(&joining);
+                }
+            }
+            _ => {
+                self.in_room(chat, |room| room.accept(event));
+            }
+        }
     }
 
     fn missed(&self, partition: u16) {
@@ -276,6 +360,16 @@ impl Inner {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+const fn changes_audience(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::ChatCreated
+            | EventKind::ChatDeleted
+            | EventKind::MemberJoined
+            | EventKind::MemberLeft
+    )
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("nothing panics while the lock is held")
 }

@@ -240,6 +240,17 @@ impl Outbox {
         self.close_state(&mut self.lock(), why);
     }
 
+    /// Has the socket closed because its session is over: pushes that wait are not for it any more,
+    /// what is left are answers and then `notice`.
+    pub fn revoke(&self, notice: Bytes) {
+        let mut state = self.lock();
+        if state.closing.is_none() {
+            state.frames.retain(|frame| !frame.counted);
+            state.frames.push_back(Frame { bytes: notice, counted: false });
+            self.close_state(&mut state, Close::SessionRevoked);
+        }
+    }
+
     fn close_state(&self, state: &mut State, why: Close) {
         if state.closing.is_some() {
             return;
@@ -305,6 +316,24 @@ mod tests {
 
     fn push(outbox: &Outbox, chat: ChatId, seq: i64) -> Pushed {
         outbox.push(EVENT, chat, seq, &Bytes::from(seq.to_string()))
+    }
+
+    /// R-SE-10: who is out hears nothing more of what waited for them.
+    #[test]
+    fn a_revoked_outbox_keeps_answers_and_the_notice_alone() {
+        let outbox = Outbox::new(1_000);
+        let chat = ChatId::new();
+        outbox.push(EVENT, chat, 1, &Bytes::from_static(b"event"));
+        outbox.answer(Bytes::from_static(b"answer"));
+        outbox.push_ephemeral("typing", Bytes::from_static(b"typing"));
+        outbox.hold(chat);
+        outbox.push(EVENT, chat, 2, &Bytes::from_static(b"held"));
+        outbox.revoke(Bytes::from_static(b"revoked"));
+        outbox.release(chat, Covered::Nothing);
+        assert_eq!(outbox.push(EVENT, chat, 3, &Bytes::from_static(b"late")), Pushed::Skipped);
+        outbox.revoke(Bytes::from_static(b"again"));
+        assert_eq!(taken(&outbox), ["answer", "revoked"]);
+        assert_eq!(outbox.closing(), Some(Close::SessionRevoked));
     }
 
     #[test]

@@ -7,8 +7,11 @@ use bytes::Bytes;
 
 use super::connection::Connection;
 use super::outbox::Pushed;
+use super::screen::Screen;
 use crate::log::entry::Published;
-use crate::model::id::ChatId;
+use crate::model::chat::Pair;
+use crate::model::event::{EventKind, Leaving};
+use crate::model::id::{ChatId, UserId};
 
 /// Events that may wait for a gap to be filled; further ones are dropped, and filled in turn.
 const WAITING: usize = 4_096;
@@ -17,6 +20,14 @@ pub(super) struct Room {
     pub(super) partition: u16,
     position: Position,
     connections: Vec<Arc<Connection>>,
+    /// Joinings whose event was delivered here. The hub lets those connections in: it alone knows
+    /// them.
+    arrivals: Vec<Published>,
+    /// Who talks here, where it is a direct chat.
+    pub(super) pair: Option<Pair>,
+    /// Whether anybody here blocks anybody: only then does an event have more than one form. Never
+    /// in a direct chat, where a block lets nothing new come and hides nothing that came.
+    is_screened: bool,
 }
 
 enum Position {
@@ -49,12 +60,24 @@ impl Room {
     /// A room whose place in the log is still to be found out.
     pub(super) fn unplaced(partition: u16) -> Self {
         let position = Position::Filling { from: None, waiting: BTreeMap::new() };
-        Self { partition, position, connections: Vec::new() }
+        Self {
+            partition,
+            position,
+            connections: Vec::new(),
+            arrivals: Vec::new(),
+            pair: None,
+            is_screened: false,
+        }
     }
 
     /// A room that stands behind `seq`.
     pub(super) fn at(partition: u16, seq: i64) -> Self {
-        Self { partition, position: Position::At(seq), connections: Vec::new() }
+        Self { position: Position::At(seq), ..Self::unplaced(partition) }
+    }
+
+    /// The same, of a direct chat where these two talk.
+    pub(super) fn between(self, pair: Option<Pair>) -> Self {
+        Self { pair, ..self }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -69,6 +92,8 @@ impl Room {
         let entered = connection.enter(chat);
         if entered {
             self.connections.push(Arc::clone(connection));
+            // Behind entering: whoever changes the blocks asks for the rooms afterwards.
+            self.is_screened |= self.pair.is_none() && connection.blocks().is_some();
         }
         entered
     }
@@ -76,7 +101,42 @@ impl Room {
     pub(super) fn leave(&mut self, connection: &Connection) {
         if let Some(index) = self.connections.iter().position(|known| known.id == connection.id) {
             self.connections.swap_remove(index);
+            if self.is_screened {
+                self.look_for_blocks();
+            }
         }
+    }
+
+    /// Lets go whoever is not to stay.
+    pub(super) fn keep(&mut self, chat: ChatId, stays: impl Fn(UserId) -> bool) {
+        self.connections.retain(|connection| {
+            let stays = stays(connection.user);
+            if !stays {
+                connection.leave(chat);
+            }
+            stays
+        });
+        if self.is_screened {
+            self.look_for_blocks();
+        }
+    }
+
+    /// Whether events before `seq` are still to be delivered.
+    pub(super) fn is_behind(&self, seq: i64) -> bool {
+        match &self.position {
+            Position::At(at) => *at < seq,
+            Position::Filling { from, .. } => from.is_none_or(|from| from < seq),
+        }
+    }
+
+    pub(super) fn take_arrivals(&mut self) -> Vec<Published> {
+        std::mem::take(&mut self.arrivals)
+    }
+
+    /// Sees anew whether anybody here blocks anybody.
+    pub(super) fn look_for_blocks(&mut self) {
+        let mut readers = self.connections.iter();
+        self.is_screened = self.pair.is_none() && readers.any(|one| one.blocks().is_some());
     }
 
     pub(super) fn missing(&self) -> Missing {
@@ -171,26 +231,60 @@ impl Room {
         self.expect(newest)
     }
 
-    fn deliver(&self, event: &Published) {
+    /// Whoever leaves gets this as the last event; whoever joins gets it from the hub, with the
+    /// chat beside it, and is not here yet.
+    fn deliver(&mut self, event: &Published) {
         if !event.push.is_empty() {
-            self.push(event.kind.name(), event.chat, event.seq, &event.push);
+            self.push(event);
+        }
+        match event.kind {
+            EventKind::MemberJoined => self.arrivals.push(event.clone()),
+            EventKind::ChatDeleted => self.keep(event.chat, |_| false),
+            EventKind::MemberLeft => match serde_json::from_slice::<Leaving>(&event.detail) {
+                Ok(gone) => self.keep(event.chat, |user| user != gone.user),
+                Err(error) => {
+                    // Better nobody than somebody who may not.
+                    tracing::error!(%error, chat = %event.chat, "a leaving cannot be read");
+                    self.keep(event.chat, |_| false);
+                }
+            },
+            _ => {}
         }
     }
 
-    fn push(&self, name: &str, chat: ChatId, seq: i64, bytes: &Bytes) {
-        for connection in &self.connections {
-            if connection.outbox.push(name, chat, seq, bytes) == Pushed::TooSlow {
-                tracing::debug!(connection = %connection.id, "too slow a reader");
+    fn push(&self, event: &Published) {
+        if self.is_screened {
+            let screen = Screen::of(event);
+            for connection in &self.connections {
+                let seen = match connection.blocks() {
+                    Some(blocks) => screen.seen_by(&blocks),
+                    None => Some(&event.push),
+                };
+                if let Some(bytes) = seen {
+                    push(connection, event, bytes);
+                }
+            }
+        } else {
+            for connection in &self.connections {
+                push(connection, event, &event.push);
             }
         }
+    }
+}
+
+fn push(connection: &Connection, event: &Published, bytes: &Bytes) {
+    if connection.outbox.push(event.kind.name(), event.chat, event.seq, bytes) == Pushed::TooSlow {
+        tracing::debug!(connection = %connection.id, "too slow a reader");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::EventKind;
-    use crate::model::id::{SessionId, UserId};
+    use crate::model::event::{Change, Event};
+    use crate::model::id::{CommandId, MessageId, SessionId};
+    use crate::model::message::{Message, Quote};
+    use crate::model::time::Timestamp;
 
     struct Scene {
         chat: ChatId,
@@ -272,6 +366,107 @@ mod tests {
         let mut scene = Scene::new(Room::unplaced(0));
         assert_eq!(scene.room.rewind(scene.chat, 1), Next::Fill);
         assert_eq!(scene.room.missing(), Missing::Behind(1), "not where Postgres is by now");
+    }
+
+    fn said_by(author: UserId, chat: ChatId, seq: i64, quoted: Option<UserId>) -> Published {
+        let quote = quoted.map(|sender_id| Quote {
+            message_id: MessageId::new(),
+            seq: 1,
+            sender_id,
+            excerpt: Some("quoted".into()),
+        });
+        let message = Message {
+            id: MessageId::new(),
+            chat_id: chat,
+            seq,
+            sender_id: author,
+            client_id: CommandId::new(),
+            body: Some("said".into()),
+            files: vec![],
+            reply_to: quote,
+            thread_root_id: None,
+            reply_count: 0,
+            mentions: vec![],
+            reactions: vec![],
+            edited_at: None,
+            deleted_at: None,
+            created_at: Timestamp::from_unix_millis(0),
+            hidden: false,
+        };
+        let change = Change::MessageCreated(Box::new(message));
+        Published::of(&Event { chat, seq, actor: author, change })
+    }
+
+    fn frames(connection: &Connection) -> Vec<Bytes> {
+        let mut frames = Vec::new();
+        connection.outbox.take(usize::MAX, &mut frames);
+        frames
+    }
+
+    /// Each form is made once, and nobody who needs none pays for it.
+    #[test]
+    fn those_who_block_the_author_or_the_quoted_get_forms_of_their_own() {
+        let (bob, eve) = (UserId::new(), UserId::new());
+        let mut scene = Scene::new(Room::at(0, 0));
+        let mut enter = |blocks: &[UserId]| {
+            let reader = Arc::new(Connection::new(UserId::new(), SessionId::new(), 10_000));
+            reader.set_blocks(Some(Arc::new(blocks.iter().copied().collect())));
+            scene.room.enter(scene.chat, &reader);
+            reader
+        };
+        let (of_bob, of_eve, again) = (enter(&[bob]), enter(&[eve]), enter(&[bob, eve]));
+        let event = said_by(bob, scene.chat, 1, Some(eve));
+        scene.room.accept(event.clone());
+        let forms =
+            [&scene.reader, &of_bob, &of_eve, &again].map(|reader| frames(reader).remove(0));
+        assert_eq!(forms[0], event.push, "the bytes that came");
+        let shown = |form: &Bytes| String::from_utf8(form.to_vec()).unwrap();
+        assert!(!shown(&forms[1]).contains("said") && shown(&forms[1]).contains("\"hidden\":true"));
+        assert!(shown(&forms[2]).contains("said") && !shown(&forms[2]).contains("quoted"));
+        assert_eq!(forms[1], forms[3]);
+        assert_eq!(forms[1].as_ptr(), forms[3].as_ptr(), "made once");
+        for reader in [&of_bob, &of_eve, &again] {
+            scene.room.leave(reader);
+        }
+        assert!(!scene.room.is_screened, "nobody is left who blocks anybody");
+    }
+
+    #[test]
+    fn nothing_is_hidden_in_a_direct_chat() {
+        let (ann, bob) = (UserId::new(), UserId::new());
+        let mut scene = Scene::new(Room::at(0, 0).between(Pair::of(ann, bob)));
+        scene.reader.set_blocks(Some(Arc::new([bob].into())));
+        scene.room.look_for_blocks();
+        let event = said_by(bob, scene.chat, 1, None);
+        scene.room.accept(event.clone());
+        assert_eq!(frames(&scene.reader), [event.push]);
+    }
+
+    #[test]
+    fn who_leaves_gets_nothing_behind_their_leaving() {
+        let mut scene = Scene::new(Room::at(0, 1));
+        let other = Arc::new(Connection::new(UserId::new(), SessionId::new(), 10_000));
+        scene.room.enter(scene.chat, &other);
+        let user = scene.reader.user;
+        let detail = serde_json::to_vec(&Leaving { user }).unwrap().into();
+        let left = Published { kind: EventKind::MemberLeft, detail, ..scene.event(2) };
+        // Out of order: what lies behind it waits for it.
+        scene.accept(3);
+        scene.room.fill(&[left]);
+        scene.room.settle(2);
+        assert_eq!(scene.read(), [2]);
+        assert_eq!(read(&other), [2, 3]);
+        assert!(!scene.reader.is_in(scene.chat));
+    }
+
+    #[test]
+    fn a_chat_that_ends_lets_everybody_go() {
+        let mut scene = Scene::new(Room::at(0, 1));
+        let ended = Published { kind: EventKind::ChatDeleted, ..scene.event(2) };
+        scene.room.accept(ended);
+        scene.accept(3);
+        assert_eq!(scene.read(), [2]);
+        assert!(scene.room.is_empty());
     }
 
     #[test]

@@ -17,15 +17,30 @@ use crate::model::time::Timestamp;
 use crate::protocol::changes::MessagePage;
 use crate::protocol::request::NewMessage;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct WindowQuery {
+    /// Only messages below this `seq`. At most one of the three may be given.
     before: Option<i64>,
+    /// Only messages above this `seq`; 0 is the start.
     after: Option<i64>,
+    /// Messages on both sides of this `seq`.
     around: Option<i64>,
+    /// Messages, at the most; 50 where it is not given.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<i64>,
 }
 
+/// A page of history, ascending by `seq`; the newest where no place is named.
+#[utoipa::path(
+    get, path = "/chats/{chatId}/messages", tag = "messages",
+    params(("chatId" = ChatId, Path), WindowQuery),
+    responses(
+        (status = 200, body = MessagePage),
+        (status = 404, description = "no chat of the caller's"),
+    ),
+)]
 pub async fn list(
     State(messages): State<Messages>,
     caller: Caller,
@@ -37,7 +52,18 @@ pub async fn list(
     messages.page(caller.user_id, chat, window).await.map(Json)
 }
 
-/// 201 where it is new, 200 where it was sent before.
+/// Sends a message: 201 where it is new, 200 where it was sent before with the same `clientId`.
+#[utoipa::path(
+    post, path = "/chats/{chatId}/messages", tag = "messages",
+    params(("chatId" = ChatId, Path)),
+    request_body = NewMessage,
+    responses(
+        (status = 201, body = Message), (status = 200, body = Message),
+        (status = 403, description = "one of the two has blocked the other"),
+        (status = 404, description = "no chat of the caller's, or the answered message is not in it"),
+        (status = 409, description = "the `clientId` was used with other content"),
+    ),
+)]
 pub async fn send(
     State(messages): State<Messages>,
     caller: Caller,
@@ -52,6 +78,15 @@ pub async fn send(
     Ok((if again { StatusCode::OK } else { StatusCode::CREATED }, Json(message)))
 }
 
+/// A message.
+#[utoipa::path(
+    get, path = "/chats/{chatId}/messages/{messageId}", tag = "messages",
+    params(("chatId" = ChatId, Path), ("messageId" = MessageId, Path)),
+    responses(
+        (status = 200, body = Message),
+        (status = 404, description = "no such message in a chat of the caller's"),
+    ),
+)]
 pub async fn find(
     State(messages): State<Messages>,
     caller: Caller,
@@ -60,12 +95,25 @@ pub async fn find(
     messages.find(caller.user_id, chat, message).await.map(Json)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewText {
+    #[schema(min_length = 1, max_length = 8000)]
     body: String,
 }
 
+/// Gives a message of the caller's another text.
+#[utoipa::path(
+    patch, path = "/chats/{chatId}/messages/{messageId}", tag = "messages",
+    params(("chatId" = ChatId, Path), ("messageId" = MessageId, Path)),
+    request_body = NewText,
+    responses(
+        (status = 200, body = Message),
+        (status = 403, description = "somebody else's, or blocked"),
+        (status = 404, description = "no such message in a chat of the caller's"),
+        (status = 409, description = "deleted meanwhile"),
+    ),
+)]
 pub async fn edit(
     State(messages): State<Messages>,
     caller: Caller,
@@ -77,6 +125,16 @@ pub async fn edit(
     messages.find(caller.user_id, chat, message).await.map(Json)
 }
 
+/// Deletes a message; it keeps its place.
+#[utoipa::path(
+    delete, path = "/chats/{chatId}/messages/{messageId}", tag = "messages",
+    params(("chatId" = ChatId, Path), ("messageId" = MessageId, Path)),
+    responses(
+        (status = 204, description = "done"),
+        (status = 403, description = "somebody else's, and the role does not suffice"),
+        (status = 404, description = "no such message in a chat of the caller's"),
+    ),
+)]
 pub async fn delete(
     State(messages): State<Messages>,
     caller: Caller,
@@ -87,7 +145,7 @@ pub async fn delete(
 }
 
 /// One version of a message.
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Edit {
     version: i32,
@@ -95,6 +153,15 @@ pub struct Edit {
     edited_at: Timestamp,
 }
 
+/// All versions of a message, the present one last.
+#[utoipa::path(
+    get, path = "/chats/{chatId}/messages/{messageId}/edits", tag = "messages",
+    params(("chatId" = ChatId, Path), ("messageId" = MessageId, Path)),
+    responses(
+        (status = 200, body = Page<Edit>),
+        (status = 404, description = "no such message in a chat of the caller's"),
+    ),
+)]
 pub async fn edits(
     State(messages): State<Messages>,
     caller: Caller,

@@ -1,12 +1,11 @@
-//! What every request passes: its id and span, headers of every answer, catching of panics, and a
-//! time limit.
+//! What every request passes: its id and span, catching of panics, and a time limit.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -31,7 +30,7 @@ pub fn request_id() -> Option<String> {
     CURRENT.try_with(|id| id.to_str().ok().map(str::to_owned)).ok().flatten()
 }
 
-/// Gives the request an id and a span, and its answer the headers that all have.
+/// Gives the request an id and a span, and its answer the same id.
 pub async fn context(request: Request, next: Next) -> Response {
     let id = given_id(request.headers()).unwrap_or_else(new_id);
     let span = span_of(&request, &id);
@@ -41,7 +40,7 @@ pub async fn context(request: Request, next: Next) -> Response {
         let status = response.status().as_u16();
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(http.status = status, duration_ms, "answered");
-        add_headers(response.headers_mut(), &id);
+        response.headers_mut().insert(REQUEST_ID, id.clone());
         response
     };
     CURRENT.scope(id.clone(), answering.instrument(span)).await
@@ -80,14 +79,6 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
     };
     let is_whole = is_hex(version, 2) && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
     (is_whole && version != "ff" && trace.bytes().any(|b| b != b'0')).then_some(trace)
-}
-
-fn add_headers(headers: &mut HeaderMap, id: &HeaderValue) {
-    headers.insert(REQUEST_ID, id.clone());
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    // Answers are somebody's own; whoever may be cached says so.
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
 }
 
 type PanicHandler = fn(Box<dyn Any + Send>) -> Response;

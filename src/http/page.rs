@@ -12,10 +12,14 @@ const DEFAULT_LIMIT: u16 = 50;
 const MAX_LIMIT: u16 = 100;
 
 /// Which part of a list is asked for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
+    /// Items of this part, at the most; 50 where it is not given.
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<u16>,
+    /// `nextCursor` of the part before.
     pub cursor: Option<String>,
 }
 
@@ -45,11 +49,12 @@ impl PageQuery {
 }
 
 /// A part of a list.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// For the next part; null at the end.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 

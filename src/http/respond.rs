@@ -17,16 +17,20 @@ const CONTENT_TYPE: (HeaderName, HeaderValue) =
     (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
 
 /// A problem document. `type` is a relative reference into this service's own documentation.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Problem {
+pub(super) struct Problem {
     #[serde(rename = "type")]
+    #[schema(format = "uri-reference")]
     kind: String,
     title: &'static str,
     status: u16,
     detail: String,
+    /// What clients branch on.
     code: &'static str,
+    #[schema(required)]
     request_id: Option<String>,
+    /// Where the input is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<FieldError>>,
 }

@@ -4,21 +4,25 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use super::limits::Limits;
+use super::limits::Doors;
 use crate::accounts::Accounts;
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::health::Health;
+use crate::jobs::Jobs;
+use crate::limits::Limits;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::ws::Edge;
 
 #[derive(Clone)]
 pub struct AppState {
     pub config: Arc<Config>,
-    /// The rate limits at this node's door.
-    pub limits: Limits,
+    /// The limits at this node's door.
+    pub doors: Doors,
     pub health: Health,
+    pub jobs: Jobs,
     pub edge: Edge,
 }
 
@@ -34,11 +38,13 @@ macro_rules! parts {
 
 parts! {
     Arc<Config> => config,
-    Limits => limits,
+    Limits => edge.limits,
     Health => health,
+    Jobs => jobs,
     Edge => edge,
     Accounts => edge.accounts,
     Chats => edge.chats,
     Messages => edge.messages,
+    Presence => edge.presence,
     Arc<Metrics> => edge.metrics,
 }

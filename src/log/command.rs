@@ -6,6 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::model::chat::Role;
 use crate::model::id::{ChatId, CommandId, MessageId, UserId};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,10 +31,43 @@ pub struct AnswerTo {
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     Send(Draft),
-    Edit { message_id: MessageId, body: String },
-    Delete { message_id: MessageId },
-    CreateGroup { title: String, description: Option<String>, members: Vec<UserId> },
-    CreateDirect { peer: UserId },
+    Edit {
+        message_id: MessageId,
+        body: String,
+    },
+    Delete {
+        message_id: MessageId,
+    },
+    CreateGroup {
+        title: String,
+        description: Option<String>,
+        members: Vec<UserId>,
+    },
+    CreateDirect {
+        peer: UserId,
+    },
+    AddMembers {
+        users: Vec<UserId>,
+    },
+    /// By an invite link.
+    Join {
+        code: String,
+    },
+    Leave,
+    RemoveMember {
+        user: UserId,
+        ban: bool,
+    },
+    ChangeRole {
+        user: UserId,
+        role: Role,
+    },
+    /// What is `None` stays as it is; a description of no characters is none.
+    UpdateChat {
+        title: Option<String>,
+        description: Option<String>,
+    },
+    DeleteChat,
 }
 
 impl Action {
@@ -44,6 +78,13 @@ impl Action {
             Self::Delete { .. } => "delete",
             Self::CreateGroup { .. } => "create_group",
             Self::CreateDirect { .. } => "create_direct",
+            Self::AddMembers { .. } => "add_members",
+            Self::Join { .. } => "join",
+            Self::Leave => "leave",
+            Self::RemoveMember { .. } => "remove_member",
+            Self::ChangeRole { .. } => "change_role",
+            Self::UpdateChat { .. } => "update_chat",
+            Self::DeleteChat => "delete_chat",
         }
     }
 }

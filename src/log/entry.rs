@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::command::AnswerTo;
 use crate::error::Error;
-use crate::model::event::{Change, Event, EventKind};
+use crate::model::event::{Change, Event, EventKind, Leaving};
 use crate::model::id::{ChatId, MessageId, UserId};
 use crate::model::time::Timestamp;
 use crate::protocol::push;
@@ -45,6 +45,13 @@ impl Published {
         let detail = match &event.change {
             Change::ChatCreated(founding) => {
                 serde_json::to_vec(founding).expect("a founding is plain data").into()
+            }
+            Change::MemberJoined(joining) => {
+                serde_json::to_vec(joining).expect("a joining is plain data").into()
+            }
+            Change::MemberLeft { user } => {
+                let leaving = Leaving { user: *user };
+                serde_json::to_vec(&leaving).expect("a leaving is plain data").into()
             }
             _ => Bytes::new(),
         };
@@ -147,6 +154,12 @@ refusals! {
     TooDeep = 9 => Error::invalid("replyTo", "the thread is too deep"),
     /// The command could not be done for a reason of ours and was set aside.
     Poisoned = 10 => Error::internal("the command was set aside"),
+    NoMember = 11 => Error::NotFound("member"),
+    Banned = 12 => Error::Forbidden("you were banned from this chat"),
+    /// Revoked, expired, used up, or never made: they look the same from outside.
+    NoInvite = 13 => Error::NotFound("invite"),
+    NotAGroup = 14 => Error::Forbidden("a direct chat has its two members, for ever"),
+    Full = 15 => Error::Conflict("the chat is full"),
 }
 
 const SENT: u8 = 1;

@@ -8,10 +8,21 @@
 //! | `<prefix>:{<tag>}:lease` | string | the lease's time | writers | writers |
 //! | `<prefix>:{nodes}:names` | set | for ever | nodes | nodes |
 //! | `<prefix>:{nodes}:node:<name>` | string, boot id | the lease's time | that node | nodes |
+//! | `<prefix>:{limits-<shard>}:edges` | sorted set | for ever, its members 10 s | edges | edges |
+//! | `<prefix>:{limits-<shard>}:<class>:<subject>` | string | until it says nothing | edges | edges |
 //! | `<prefix>:live` | channel | – | edges | edges |
+//! | `<prefix>:presence:<user>` | hash: `<node>/<boot>` → since when, in ms | while the user is online | the nodes with their sockets; who cleans up after a dead one | edges |
+//! | `<prefix>:presence:of:<node>/<boot>` | set: users online there | the node's life | as above | who cleans up |
+//! | `<prefix>:{presence}:nodes` | hash: `<node>/<boot>` → last beat in ms, whole | until cleaned up | edges | edges |
+//! | `<prefix>:{presence}:node:<name>` | string, boot id | `PRESENCE_LIFE_MS` | that node | edges |
+//! | `<prefix>:{presence}:sweep:<node>/<boot>` | string | 30 s | who cleans up | edges |
+//! | `<prefix>:presence` | channel | – | edges | edges |
 //!
 //! A partition's tag is chosen so that the partitions spread evenly over the slots of a Redis
-//! Cluster: plain numbers leave some primaries empty.
+//! Cluster: plain numbers leave some primaries empty. All limits of a shard share one tag, so that
+//! one call can count for many users.
+
+use crate::model::id::UserId;
 
 /// How many tags are tried for a partition, at the most.
 const MOST_TRIES: u32 = 1_000_000;
@@ -60,9 +71,49 @@ impl Keys {
         format!("{}:{{nodes}}:node:{name}", self.prefix)
     }
 
-    /// The channel of ephemera: typing, ended sessions.
+    /// The nodes that count, and so share a limit while Redis is away.
+    pub fn edges(&self, shard: usize) -> String {
+        format!("{}:{{limits-{shard}}}:edges", self.prefix)
+    }
+
+    /// What a subject has used of a class of limits.
+    pub fn limit(&self, shard: usize, class: &str, subject: &str) -> String {
+        format!("{}:{{limits-{shard}}}:{class}:{subject}", self.prefix)
+    }
+
+    /// The channel of ephemera: typing, ended sessions, changed people.
     pub fn live_channel(&self) -> String {
         format!("{}:live", self.prefix)
+    }
+
+    /// Where a user is online.
+    pub fn presence(&self, user: UserId) -> String {
+        format!("{}:presence:{user}", self.prefix)
+    }
+
+    /// Who is online at a process, `<node>/<boot>`.
+    pub fn presence_of(&self, process: &str) -> String {
+        format!("{}:presence:of:{process}", self.prefix)
+    }
+
+    /// The processes that users may be online at.
+    pub fn presence_nodes(&self) -> String {
+        format!("{}:{{presence}}:nodes", self.prefix)
+    }
+
+    /// The heartbeat of a node that serves clients.
+    pub fn presence_node(&self, name: &str) -> String {
+        format!("{}:{{presence}}:node:{name}", self.prefix)
+    }
+
+    /// Who cleans up after a dead process.
+    pub fn presence_sweep(&self, process: &str) -> String {
+        format!("{}:{{presence}}:sweep:{process}", self.prefix)
+    }
+
+    /// The channel of comings and goings.
+    pub fn presence_channel(&self) -> String {
+        format!("{}:presence", self.prefix)
     }
 }
 

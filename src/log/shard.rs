@@ -60,6 +60,13 @@ impl Shard {
         policy.map(str::to_owned)
     }
 
+    /// A connection of one's own for what comes in bulk and must not stand before messages.
+    pub fn bulk_client(&self) -> Result<Client, Error> {
+        let client = builder(self.config.clone()).build()?;
+        client.connect();
+        Ok(client)
+    }
+
     /// A client for pub/sub.
     pub fn subscriber(&self) -> Result<SubscriberClient, Error> {
         let client = builder(self.config.clone()).build_subscriber_client()?;

@@ -14,7 +14,7 @@ use crate::model::message::Message;
 use crate::protocol::changes::{MessagePage, fitting};
 use crate::protocol::request::NewMessage;
 use crate::store::messages::Edit;
-use crate::store::{Pool, members, messages};
+use crate::store::{Pool, members, messages, visibility};
 
 /// Files and mentions of one message.
 const FILES: usize = 10;
@@ -131,12 +131,19 @@ impl Messages {
     /// `NotFound`, also where the caller is not in the chat.
     pub async fn find(&self, caller: UserId, chat: ChatId, id: MessageId) -> Result<Message> {
         self.check_member(caller, chat).await?;
-        messages::find(&self.pool, chat, id).await?.ok_or(Error::NotFound("message"))
+        let found = messages::find(&self.pool, chat, id).await?;
+        let mut found = [found.ok_or(Error::NotFound("message"))?];
+        visibility::screen(&self.pool, caller, &mut found).await?;
+        let [message] = found;
+        Ok(message)
     }
 
-    /// All versions of a message, the present one last. Every member may see them.
+    /// All versions of a message, the present one last. Every member may see them; none of one that
+    /// is hidden from the caller.
     pub async fn edits(&self, caller: UserId, chat: ChatId, id: MessageId) -> Result<Vec<Edit>> {
-        self.find(caller, chat, id).await?;
+        if self.find(caller, chat, id).await?.hidden {
+            return Ok(Vec::new());
+        }
         messages::edits(&self.pool, chat, id).await
     }
 
@@ -151,12 +158,14 @@ impl Messages {
             return Err(Error::invalid("limit", format!("from 1 to {PAGE_MOST}")));
         }
         self.check_member(caller, chat).await?;
-        match (window.before, window.after, window.around) {
+        let mut page = match (window.before, window.after, window.around) {
             (before, None, None) => self.before(chat, before.unwrap_or(i64::MAX), limit).await,
             (None, Some(after), None) => self.after(chat, after, limit).await,
             (None, None, Some(around)) => self.around(chat, around, limit).await,
             _ => Err(Error::invalid("before", "only one of before, after and around")),
-        }
+        }?;
+        visibility::screen(&self.pool, caller, &mut page.items).await?;
+        Ok(page)
     }
 
     async fn before(&self, chat: ChatId, seq: i64, limit: i64) -> Result<MessagePage> {

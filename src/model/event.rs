@@ -23,6 +23,11 @@ pub enum Change {
     MessageEdited(Box<Message>),
     MessageDeleted { message_id: MessageId, message_seq: i64 },
     ChatCreated(Box<Founding>),
+    MemberJoined(Box<Joining>),
+    MemberLeft { user: UserId },
+    MemberRoleChanged { user: UserId, role: Role },
+    ChatUpdated(Box<SharedChat>),
+    ChatDeleted(Box<SharedChat>),
 }
 
 impl Change {
@@ -32,6 +37,11 @@ impl Change {
             Self::MessageEdited(_) => EventKind::MessageEdited,
             Self::MessageDeleted { .. } => EventKind::MessageDeleted,
             Self::ChatCreated(_) => EventKind::ChatCreated,
+            Self::MemberJoined(_) => EventKind::MemberJoined,
+            Self::MemberLeft { .. } => EventKind::MemberLeft,
+            Self::MemberRoleChanged { .. } => EventKind::MemberRoleChanged,
+            Self::ChatUpdated(_) => EventKind::ChatUpdated,
+            Self::ChatDeleted(_) => EventKind::ChatDeleted,
         }
     }
 }
@@ -54,15 +64,43 @@ pub struct Seat {
 impl Founding {
     /// The new chat as the holder of `seat` sees it: nothing read, nothing to read.
     pub fn seen_by(&self, seat: &Seat) -> Chat {
-        Chat {
-            shared: self.chat.clone(),
-            role: seat.role,
-            read_seq: 0,
-            unread_count: 0,
-            pinned: false,
-            muted_until: None,
-            peer: if self.chat.kind == ChatKind::Direct { seat.peer.clone() } else { None },
-        }
+        let peer = if self.chat.kind == ChatKind::Direct { seat.peer.clone() } else { None };
+        Chat { peer, ..fresh(self.chat.clone(), seat.role, 0) }
+    }
+}
+
+/// Somebody who comes later, and the chat that they come into.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Joining {
+    pub user: UserId,
+    pub role: Role,
+    pub chat: SharedChat,
+}
+
+impl Joining {
+    /// The chat as the one who joined at `seq` sees it: what was said before counts as read.
+    pub fn seen_at(self, seq: i64) -> Chat {
+        fresh(self.chat, self.role, seq)
+    }
+}
+
+/// Somebody who left. Nodes read it to let their connections go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    pub user: UserId,
+}
+
+/// A chat as it stands for somebody who is new in it.
+fn fresh(shared: SharedChat, role: Role, read_seq: i64) -> Chat {
+    Chat {
+        shared,
+        last_message: None,
+        role,
+        read_seq,
+        unread_count: 0,
+        pinned: false,
+        muted_until: None,
+        peer: None,
     }
 }
 
@@ -112,4 +150,9 @@ event_kinds! {
     MessageEdited = 2 "messageEdited",
     MessageDeleted = 3 "messageDeleted",
     ChatCreated = 4 "chatCreated",
+    MemberJoined = 5 "memberJoined",
+    MemberLeft = 6 "memberLeft",
+    MemberRoleChanged = 7 "memberRoleChanged",
+    ChatUpdated = 8 "chatUpdated",
+    ChatDeleted = 9 "chatDeleted",
 }

@@ -6,13 +6,14 @@ use super::id::UserId;
 use super::time::Timestamp;
 
 /// A person, as any signed-in other may see them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User {
     pub id: UserId,
     pub username: String,
     pub display_name: String,
     pub bio: String,
+    #[schema(required)]
     pub avatar_url: Option<String>,
     /// The badge, given by an operator.
     pub verified: bool,
@@ -25,7 +26,7 @@ pub struct User {
 }
 
 /// The caller, with what is theirs alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
     #[serde(flatten)]
@@ -36,10 +37,24 @@ pub struct Me {
     pub privacy: Privacy,
 }
 
+/// News of a person, for all nodes: said once it is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PersonChanged {
+    /// Their profile; for their own sockets and those of these users.
+    Profile { user: Box<User>, to: Vec<UserId> },
+    /// Whom they block, or their privacy: whoever may see or hear whom is to be asked anew for each
+    /// of these users.
+    Visibility { users: Vec<UserId> },
+}
+
 /// What an account may do beyond its own affairs; roles within a chat are another thing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
+#[schema(as = AccountRole)]
 pub enum Role {
     #[default]
     User,
@@ -47,7 +62,7 @@ pub enum Role {
 }
 
 /// Who may see or do what with a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Privacy {
     /// Governs `online` and `lastSeenAt` alike.
@@ -70,7 +85,9 @@ impl Default for Privacy {
 }
 
 /// A contact is somebody with whom one shares a direct chat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum Audience {

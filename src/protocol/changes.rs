@@ -9,7 +9,7 @@ use crate::model::time::Timestamp;
 
 /// The present state of whatever changed in a chat after `from_seq`, up to `to_seq`: catching up
 /// costs what changed, not what happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Changes {
     pub chat_id: ChatId,
@@ -25,7 +25,7 @@ pub struct Changes {
 }
 
 /// A page of history, ascending by `seq`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessagePage {
     pub items: Vec<Message>,
@@ -34,7 +34,7 @@ pub struct MessagePage {
 }
 
 /// Up to where a member has read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     pub user_id: UserId,
@@ -43,7 +43,7 @@ pub struct Receipt {
 }
 
 /// The answer to `sync`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Synced {
     /// A chat without changes may be left out.
     pub chats: Vec<Changes>,

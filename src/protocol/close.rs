@@ -1,14 +1,5 @@
 //! Why the server closes a socket, and what the client should do then.
 
-/// | code | meaning | then |
-/// |---|---|---|
-/// | 1009 | a frame was too large | fix the client |
-/// | 1012 | the node restarts | reconnect, elsewhere, after the delay of `goingAway` |
-/// | 4400 | the protocol was broken again and again | fix the client |
-/// | 4401 | not, or no longer, authenticated | get a new token, then reconnect |
-/// | 4403 | the session was ended | sign in again |
-/// | 4408 | too slow a reader | reconnect and `sync` |
-/// | 4429 | too many requests or connections | reconnect after a while |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Close {
     TooLarge,
@@ -21,6 +12,16 @@ pub enum Close {
 }
 
 impl Close {
+    pub const ALL: [Self; 7] = [
+        Self::TooLarge,
+        Self::Restarting,
+        Self::Protocol,
+        Self::Unauthenticated,
+        Self::SessionRevoked,
+        Self::TooSlow,
+        Self::TooMany,
+    ];
+
     pub const fn code(self) -> u16 {
         match self {
             Self::TooLarge => 1009,
@@ -42,6 +43,18 @@ impl Close {
             Self::SessionRevoked => "session revoked",
             Self::TooSlow => "too slow a reader",
             Self::TooMany => "too many requests or connections",
+        }
+    }
+
+    /// What the client should do then.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::TooLarge | Self::Protocol => "do not reconnect: the client has to be mended",
+            Self::Restarting => "reconnect after the delay of `goingAway`, then `sync`",
+            Self::Unauthenticated => "get a new token, then reconnect",
+            Self::SessionRevoked => "sign in again",
+            Self::TooSlow => "reconnect, then `sync`",
+            Self::TooMany => "reconnect after a while",
         }
     }
 }

@@ -3,15 +3,52 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::model::chat::Chat;
+use crate::model::chat::{Chat, Role, SharedChat};
 use crate::model::event::{Change, Event, EventKind};
 use crate::model::id::{ChatId, ConnectionId, MessageId, SessionId, UserId};
 use crate::model::message::Message;
 use crate::model::session::EndReason;
 use crate::model::time::Timestamp;
+use crate::model::user::User;
 
-/// A push as a frame.
-pub fn frame(event: &str, data: impl Serialize) -> Bytes {
+macro_rules! notices {
+    ($($kind:ident = $name:literal),* $(,)?) => {
+        /// The pushes that are no durable events, by name. Whatever is added here has to be
+        /// described by `ws::asyncapi` before it compiles.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Notice {
+            $($kind),*
+        }
+
+        impl Notice {
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name),*
+                }
+            }
+        }
+    };
+}
+
+notices! {
+    Ready = "ready",
+    Typing = "typing",
+    ResyncRequired = "resyncRequired",
+    GoingAway = "goingAway",
+    TokenExpiring = "tokenExpiring",
+    SessionRevoked = "sessionRevoked",
+    UserUpdated = "userUpdated",
+    PresenceChanged = "presenceChanged",
+}
+
+/// A notice as a frame.
+pub fn frame(notice: Notice, data: impl Serialize) -> Bytes {
+    named(notice.name(), data)
+}
+
+fn named(event: &str, data: impl Serialize) -> Bytes {
     #[derive(Serialize)]
     struct Push<'a, T> {
         event: &'a str,
@@ -20,22 +57,27 @@ pub fn frame(event: &str, data: impl Serialize) -> Bytes {
     serde_json::to_vec(&Push { event, data }).expect("a push is plain data").into()
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct MessagePush<'a> {
+pub struct MessagePush<'a> {
     chat_id: ChatId,
     seq: i64,
     message: &'a Message,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct MessageDeleted {
+pub struct MessageDeleted {
     chat_id: ChatId,
     seq: i64,
     message_id: MessageId,
     message_seq: i64,
     by: UserId,
+}
+
+/// The frame of an event that brings a message.
+pub fn message(kind: EventKind, chat_id: ChatId, seq: i64, message: &Message) -> Bytes {
+    named(kind.name(), MessagePush { chat_id, seq, message })
 }
 
 /// The frame of a durable event that all readers get alike; `None` where each gets its own.
@@ -44,9 +86,9 @@ pub fn durable(event: &Event) -> Option<Bytes> {
     let name = event.change.kind().name();
     match &event.change {
         Change::MessageCreated(message) | Change::MessageEdited(message) => {
-            Some(frame(name, MessagePush { chat_id, seq, message }))
+            Some(self::message(event.change.kind(), chat_id, seq, message))
         }
-        Change::MessageDeleted { message_id, message_seq } => Some(frame(
+        Change::MessageDeleted { message_id, message_seq } => Some(named(
             name,
             MessageDeleted {
                 chat_id,
@@ -57,23 +99,71 @@ pub fn durable(event: &Event) -> Option<Bytes> {
             },
         )),
         Change::ChatCreated(_) => None,
+        Change::MemberJoined(joining) => {
+            let (user_id, role) = (joining.user, Some(joining.role));
+            Some(named(
+                name,
+                MemberChanged { chat_id, seq, user_id, role, by: event.actor, chat: None },
+            ))
+        }
+        Change::MemberLeft { user } => {
+            let (user_id, by) = (*user, event.actor);
+            Some(named(name, MemberChanged { chat_id, seq, user_id, role: None, by, chat: None }))
+        }
+        Change::MemberRoleChanged { user, role } => {
+            let (user_id, role, by) = (*user, Some(*role), event.actor);
+            Some(named(name, MemberChanged { chat_id, seq, user_id, role, by, chat: None }))
+        }
+        Change::ChatUpdated(chat) | Change::ChatDeleted(chat) => {
+            Some(named(name, ChatChanged { chat_id, seq, chat }))
+        }
     }
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberChanged<'a> {
+    chat_id: ChatId,
+    seq: i64,
+    user_id: UserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    by: UserId,
+    /// For the one who joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chat: Option<&'a Chat>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatChanged<'a> {
+    chat_id: ChatId,
+    seq: i64,
+    chat: &'a SharedChat,
+}
+
+/// A joining, as the one who joined gets it: with the chat beside it.
+pub fn joined(user_id: UserId, by: UserId, chat: &Chat) -> Bytes {
+    let (chat_id, seq, role) = (chat.shared.id, chat.read_seq, Some(chat.role));
+    let data = MemberChanged { chat_id, seq, user_id, role, by, chat: Some(chat) };
+    named(EventKind::MemberJoined.name(), data)
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatCreated<'a> {
+    chat_id: ChatId,
+    seq: i64,
+    chat: &'a Chat,
 }
 
 /// A new chat, as one of its first members sees it.
 pub fn chat_created(chat: &Chat) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct ChatCreated<'a> {
-        chat_id: ChatId,
-        seq: i64,
-        chat: &'a Chat,
-    }
     let data = ChatCreated { chat_id: chat.shared.id, seq: 1, chat };
-    frame(EventKind::ChatCreated.name(), data)
+    named(EventKind::ChatCreated.name(), data)
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ready {
     pub connection_id: ConnectionId,
@@ -83,7 +173,7 @@ pub struct Ready {
     pub heartbeat_ms: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Typing {
     pub chat_id: ChatId,
@@ -91,25 +181,31 @@ pub struct Typing {
     pub typing: bool,
 }
 
-#[derive(Serialize)]
+/// Never with `online` or `lastSeenAt`: it goes to all alike, and those are not for all.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct UserUpdated<'a> {
+    pub user: &'a User,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResyncRequired<'a> {
     pub chat_ids: &'a [ChatId],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GoingAway {
     pub reconnect_after_ms: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenExpiring {
     pub expires_at: Timestamp,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionRevoked {
     pub session_id: SessionId,

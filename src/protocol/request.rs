@@ -8,6 +8,49 @@ use crate::model::id::{ChatId, CommandId, FileId, MessageId, UserId};
 /// Characters of a request's `id`.
 pub const ID_CHARS: usize = 64;
 
+macro_rules! requests {
+    ($($kind:ident = $name:literal),* $(,)?) => {
+        /// Everything that a client can ask, by name. Whatever is added here has to be answered by
+        /// `ws::dispatch` and described by `ws::asyncapi` before it compiles.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum RequestKind {
+            $($kind),*
+        }
+
+        impl RequestKind {
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $name),*
+                }
+            }
+
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$kind),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+requests! {
+    Authenticate = "authenticate",
+    SendMessage = "sendMessage",
+    EditMessage = "editMessage",
+    DeleteMessage = "deleteMessage",
+    GetMessages = "getMessages",
+    JoinChat = "joinChat",
+    LeaveChat = "leaveChat",
+    Typing = "typing",
+    Sync = "sync",
+    Subscribe = "subscribe",
+    SubscribePresence = "subscribePresence",
+    UnsubscribePresence = "unsubscribePresence",
+}
+
 /// A request's frame. `data` is read when the event is known.
 #[derive(Deserialize)]
 pub struct Envelope<'a> {
@@ -19,13 +62,13 @@ pub struct Envelope<'a> {
     pub data: Option<&'a RawValue>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Authenticate {
     pub token: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JoinChat {
     pub chat_id: ChatId,
@@ -33,39 +76,45 @@ pub struct JoinChat {
     pub after_seq: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LeaveChat {
     pub chat_id: ChatId,
 }
 
 /// A message to be sent; on REST the chat stands in the path.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewMessage {
     pub client_id: CommandId,
     #[serde(default)]
+    #[schema(max_length = 8000)]
     pub body: String,
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub file_ids: Vec<FileId>,
     #[serde(default)]
     pub reply_to: Option<MessageId>,
     #[serde(default)]
+    #[schema(max_items = 50)]
     pub mentions: Vec<UserId>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SendMessage {
     pub chat_id: ChatId,
     pub client_id: CommandId,
     #[serde(default)]
+    #[schema(max_length = 8000)]
     pub body: String,
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub file_ids: Vec<FileId>,
     #[serde(default)]
     pub reply_to: Option<MessageId>,
     #[serde(default)]
+    #[schema(max_items = 50)]
     pub mentions: Vec<UserId>,
 }
 
@@ -76,22 +125,23 @@ impl SendMessage {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EditMessage {
     pub chat_id: ChatId,
     pub message_id: MessageId,
+    #[schema(min_length = 1, max_length = 8000)]
     pub body: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeleteMessage {
     pub chat_id: ChatId,
     pub message_id: MessageId,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GetMessages {
     pub chat_id: ChatId,
@@ -102,31 +152,41 @@ pub struct GetMessages {
     #[serde(default)]
     pub around: Option<i64>,
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 100)]
     pub limit: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = TypingRequest)]
 pub struct Typing {
     pub chat_id: ChatId,
     pub typing: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sync {
     pub chats: Vec<Known>,
 }
 
 /// How far a client knows a chat.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Known {
     pub chat_id: ChatId,
     pub after_seq: i64,
 }
 
-#[derive(Deserialize)]
+/// Of `subscribePresence` and `unsubscribePresence`.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PresenceOf {
+    #[schema(max_items = 500)]
+    pub user_ids: Vec<UserId>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Subscribe {
     pub events: Vec<String>,

@@ -13,6 +13,8 @@ use crate::model::id::{ChatId, CommandId, MessageId, UserId};
 #[derive(FromRow)]
 pub struct Earlier {
     pub seq: i64,
+    /// Where it did several things: the seq of the last one.
+    pub last_seq: i64,
     pub actor_id: UserId,
     pub kind: String,
 }
@@ -23,7 +25,7 @@ pub async fn earlier(
     command: CommandId,
 ) -> Result<Option<Earlier>, sqlx::Error> {
     sqlx::query_as(
-        "select seq, actor_id, kind
+        "select seq, coalesce((data->>'lastSeq')::int8, seq) as last_seq, actor_id, kind
          from chat_events
          where chat_id = $1 and command_id = $2",
     )
@@ -72,8 +74,9 @@ pub struct Subject {
     pub body: Option<String>,
     pub version: i32,
     pub changed_seq: i64,
-    /// In a direct chat, whether one has blocked the other.
-    pub blocked: bool,
+    /// In a direct chat, whether it is closed to the sender: by a block, either way, or because the
+    /// other one takes no direct messages.
+    pub closed: bool,
 }
 
 pub async fn subject(
@@ -83,11 +86,16 @@ pub async fn subject(
 ) -> Result<Option<Subject>, sqlx::Error> {
     sqlx::query_as(
         "select m.seq, m.sender_id, m.body, m.version, m.changed_seq,
-                c.kind = 'direct' and exists (
+                c.kind = 'direct' and (exists (
                     select from user_blocks b
                     where (b.blocker_id = c.direct_low and b.blocked_id = c.direct_high)
                        or (b.blocker_id = c.direct_high and b.blocked_id = c.direct_low)
-                ) as blocked
+                ) or exists (
+                    select from users u
+                    where u.id = case when c.direct_low = m.sender_id
+                                      then c.direct_high else c.direct_low end
+                      and u.privacy_direct_messages = 'nobody'
+                )) as closed
          from messages m
          join chats c on c.id = m.chat_id
          where m.chat_id = $1 and m.id = $2",
@@ -213,25 +221,47 @@ pub async fn add_chat(db: &mut PgConnection, new: NewChat<'_>) -> Result<i64, sq
     .await
 }
 
+/// What of a chat is to change; the rest stays.
+pub struct ChatPatch<'a> {
+    pub title: Option<&'a str>,
+    /// An empty one takes it away.
+    pub description: Option<&'a str>,
+}
+
+/// Changes a chat, by event `seq`.
+pub async fn update_chat(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    patch: ChatPatch<'_>,
+    seq: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update chats
+         set title = coalesce($2, title),
+             description = case when $3 is null then description else nullif($3, '') end,
+             changed_seq = $4,
+             updated_at = date_trunc('milliseconds', now())
+         where id = $1",
+    )
+    .bind(chat)
+    .bind(patch.title)
+    .bind(patch.description)
+    .bind(seq)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Ends a chat: nobody is in it any more. Its rows stay.
+pub async fn end_chat(db: impl PgExecutor<'_>, chat: ChatId) -> Result<(), sqlx::Error> {
+    sqlx::query("update chats set deleted_at = now() where id = $1").bind(chat).execute(db).await?;
+    Ok(())
+}
+
 /// Whether a chat exists already.
 pub async fn chat_exists(db: impl PgExecutor<'_>, chat: ChatId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select exists (select from chats where id = $1)")
         .bind(chat)
         .fetch_one(db)
         .await
-}
-
-/// Whether one of the pair has blocked the other.
-pub async fn is_blocked(db: impl PgExecutor<'_>, pair: Pair) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "select exists (
-             select from user_blocks
-             where (blocker_id = $1 and blocked_id = $2)
-                or (blocker_id = $2 and blocked_id = $1)
-         )",
-    )
-    .bind(pair.low)
-    .bind(pair.high)
-    .fetch_one(db)
-    .await
 }

@@ -129,6 +129,30 @@ pub async fn claim_direct(db: impl PgExecutor<'_>, pair: Pair, chat: ChatId) -> 
     Ok(claimed)
 }
 
+/// Who shares a direct chat with a user, those of the liveliest chats first.
+pub async fn direct_peers(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    limit: i64,
+) -> Result<Vec<UserId>> {
+    let peers = sqlx::query_scalar(
+        "select p.peer
+         from (
+             select high as peer, chat_id from direct_chats where low = $1
+             union all
+             select low, chat_id from direct_chats where high = $1
+         ) p
+         join chats c on c.id = p.chat_id and c.deleted_at is null
+         order by c.last_activity_at desc
+         limit $2",
+    )
+    .bind(user)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    Ok(peers)
+}
+
 /// The newest seq of these chats.
 pub async fn last_seqs(db: impl PgExecutor<'_>, chats: &[ChatId]) -> Result<Vec<(ChatId, i64)>> {
     let rows = sqlx::query_as("select id, last_seq from chats where id = any($1)")
@@ -140,18 +164,21 @@ pub async fn last_seqs(db: impl PgExecutor<'_>, chats: &[ChatId]) -> Result<Vec<
 
 /// What a chat is to everybody.
 #[derive(FromRow)]
-pub struct FoundingRow {
+pub struct SharedRow {
     #[sqlx(try_from = "String")]
     pub kind: ChatKind,
     pub title: Option<String>,
     pub description: Option<String>,
-    pub created_by: UserId,
+    pub member_count: i32,
+    pub last_seq: i64,
     pub created_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
 }
 
-pub async fn founding(db: impl PgExecutor<'_>, chat: ChatId) -> Result<FoundingRow> {
+/// Also of a chat that has ended.
+pub async fn shared(db: impl PgExecutor<'_>, chat: ChatId) -> Result<SharedRow> {
     let row = sqlx::query_as(
-        "select kind, title, description, created_by, created_at
+        "select kind, title, description, member_count, last_seq, created_at, updated_at
          from chats
          where id = $1",
     )

@@ -11,8 +11,8 @@ use sqlx::{FromRow, PgConnection};
 
 use super::{chats, members, messages, users};
 use crate::error::{Error, Result};
-use crate::model::chat::{ChatKind, SharedChat};
-use crate::model::event::{Change, Event, EventKind, Founding, Seat};
+use crate::model::chat::{ChatKind, Role, SharedChat};
+use crate::model::event::{Change, Event, EventKind, Founding, Joining, Seat};
 use crate::model::id::{ChatId, MessageId, UserId};
 use crate::model::message::Message;
 
@@ -26,6 +26,13 @@ pub struct EventData {
     pub message_id: Option<MessageId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Where a command made several events: the last one's seq, kept with the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<i64>,
 }
 
 #[derive(FromRow)]
@@ -109,16 +116,46 @@ async fn change(
         Some(EventKind::ChatCreated) => {
             Ok(Change::ChatCreated(Box::new(founding(db, chat).await?)))
         }
+        Some(EventKind::MemberJoined) => {
+            let (user, role) = row.data.user_id.zip(row.data.role).ok_or_else(broken)?;
+            let chat = shared(db, chat).await?;
+            Ok(Change::MemberJoined(Box::new(Joining { user, role, chat })))
+        }
+        Some(EventKind::MemberLeft) => {
+            Ok(Change::MemberLeft { user: row.data.user_id.ok_or_else(broken)? })
+        }
+        Some(EventKind::MemberRoleChanged) => {
+            let (user, role) = row.data.user_id.zip(row.data.role).ok_or_else(broken)?;
+            Ok(Change::MemberRoleChanged { user, role })
+        }
+        Some(EventKind::ChatUpdated) => Ok(Change::ChatUpdated(Box::new(shared(db, chat).await?))),
+        Some(EventKind::ChatDeleted) => Ok(Change::ChatDeleted(Box::new(shared(db, chat).await?))),
         Some(EventKind::MessageCreated) | None => Err(broken()),
     }
 }
 
+/// What all members see of a chat alike, at present; also of one that has ended.
+pub async fn shared(db: &mut PgConnection, chat: ChatId) -> Result<SharedChat> {
+    let row = chats::shared(db, chat).await?;
+    Ok(SharedChat {
+        id: chat,
+        kind: row.kind,
+        title: row.title,
+        description: row.description,
+        avatar_url: None,
+        member_count: row.member_count,
+        last_seq: row.last_seq,
+        created_at: row.created_at.into(),
+        updated_at: row.updated_at.into(),
+    })
+}
+
 /// A chat's beginning, with its first members.
 pub async fn founding(db: &mut PgConnection, chat: ChatId) -> Result<Founding> {
-    let row = chats::founding(&mut *db, chat).await?;
+    let mut shared = shared(&mut *db, chat).await?;
     let founders = members::founders(&mut *db, chat).await?;
     let mut peers = HashMap::new();
-    if row.kind == ChatKind::Direct {
+    if shared.kind == ChatKind::Direct {
         let ids: Vec<UserId> = founders.iter().map(|(user, _)| *user).collect();
         let found = users::by_ids(&mut *db, &ids).await?;
         peers.extend(found.into_iter().map(|user| (user.id, user)));
@@ -128,19 +165,8 @@ pub async fn founding(db: &mut PgConnection, chat: ChatId) -> Result<Founding> {
         .iter()
         .map(|(user, role)| Seat { user: *user, role: *role, peer: other(*user) })
         .collect();
-    Ok(Founding {
-        chat: SharedChat {
-            id: chat,
-            kind: row.kind,
-            title: row.title,
-            description: row.description,
-            avatar_url: None,
-            member_count: i32::try_from(seats.len()).unwrap_or(i32::MAX),
-            last_seq: 1,
-            last_message: None,
-            created_at: row.created_at.into(),
-            updated_at: row.created_at.into(),
-        },
-        seats,
-    })
+    shared.member_count = i32::try_from(seats.len()).unwrap_or(i32::MAX);
+    shared.last_seq = 1;
+    shared.updated_at = shared.created_at;
+    Ok(Founding { chat: shared, seats })
 }

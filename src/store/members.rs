@@ -1,10 +1,12 @@
 //! Table `chat_members`: who is in a chat, and what a user is in.
 
+use std::collections::HashSet;
+
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{FromRow, PgExecutor};
 
 use crate::error::Result;
-use crate::model::chat::Role;
+use crate::model::chat::{Pair, Role};
 use crate::model::id::{ChatId, UserId};
 
 /// A member's row, without the person.
@@ -50,15 +52,39 @@ pub async fn role(
 pub struct Standing {
     pub chat_id: ChatId,
     pub last_seq: i64,
+    pub direct_low: Option<UserId>,
+    pub direct_high: Option<UserId>,
+}
+
+impl Standing {
+    /// Who talks there, where it is a direct chat.
+    pub fn pair(&self) -> Option<Pair> {
+        Pair::of(self.direct_low?, self.direct_high?)
+    }
 }
 
 /// All chats that a user is in.
 pub async fn chats_of(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<Standing>> {
     let chats = sqlx::query_as(
-        "select c.id as chat_id, c.last_seq
+        "select c.id as chat_id, c.last_seq, c.direct_low, c.direct_high
          from chat_members m
          join chats c on c.id = m.chat_id
          where m.user_id = $1 and m.left_seq is null and c.deleted_at is null",
+    )
+    .bind(user)
+    .fetch_all(db)
+    .await?;
+    Ok(chats)
+}
+
+/// The groups that a user is in.
+pub async fn groups_of(db: impl PgExecutor<'_>, user: UserId) -> Result<Vec<ChatId>> {
+    let chats = sqlx::query_scalar(
+        "select c.id
+         from chat_members m
+         join chats c on c.id = m.chat_id
+         where m.user_id = $1 and m.left_seq is null and c.kind = 'group'
+           and c.deleted_at is null",
     )
     .bind(user)
     .fetch_all(db)
@@ -84,6 +110,45 @@ pub async fn in_partition(
     .fetch_all(db)
     .await?;
     Ok(found)
+}
+
+/// Those of `users` who are present members, the first to join first.
+pub async fn some(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    users: &[UserId],
+) -> Result<Vec<MemberRow>> {
+    let rows = sqlx::query_as(
+        "select user_id, role, joined_at, changed_seq, left_seq
+         from chat_members
+         where chat_id = $1 and user_id = any($2) and left_seq is null
+         order by joined_at, user_id",
+    )
+    .bind(chat)
+    .bind(users)
+    .fetch_all(db)
+    .await?;
+    Ok(rows)
+}
+
+/// Of these users, who is in a chat that has not ended.
+pub async fn present(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    users: &[UserId],
+) -> Result<HashSet<UserId>> {
+    let found: Vec<UserId> = sqlx::query_scalar(
+        "select m.user_id
+         from chat_members m
+         join chats c on c.id = m.chat_id
+         where m.chat_id = $1 and m.user_id = any($2) and m.left_seq is null
+           and c.deleted_at is null",
+    )
+    .bind(chat)
+    .bind(users)
+    .fetch_all(db)
+    .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// Present members, the first to join first, behind `after`.

@@ -75,6 +75,7 @@ impl From<MessageRow> for Message {
             edited_at: row.edited_at.map(Into::into),
             deleted_at: row.deleted_at.map(Into::into),
             created_at: row.created_at.into(),
+            hidden: false,
         }
     }
 }

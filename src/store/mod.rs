@@ -5,16 +5,28 @@
 //! (`now()`): it is the one clock that all nodes share.
 
 pub mod audit;
+pub mod blocks;
 pub mod changes;
 pub mod chats;
+pub mod deletion;
 pub mod events;
+pub mod expiry;
+pub mod export;
+pub mod invites;
+pub mod jobs;
+pub mod last_seen;
 pub mod members;
+pub mod memberships;
 pub mod messages;
+pub mod one_time_tokens;
+pub mod operators;
 pub mod partitions;
 pub mod refresh_tokens;
 pub mod sends;
 pub mod sessions;
+pub mod user_search;
 pub mod users;
+pub mod visibility;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -48,6 +60,37 @@ pub async fn connect(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_with(options)
         .await
+}
+
+/// One connection beside the pool, for what must not wait behind requests. Made when it is needed,
+/// and anew after it broke.
+///
+/// # Errors
+/// The settings are wrong.
+pub fn connect_aside(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(settings.url.expose_secret())?
+        .application_name("chat-service watch")
+        .options([("statement_timeout", STATEMENT_TIMEOUT)]);
+    Ok(PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options))
+}
+
+/// What a server must not be set to, since messages that were acknowledged could be lost.
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn unsafe_setting(pool: &Pool) -> Result<Option<&'static str>> {
+    let (is_standby, commits_late): (bool, bool) =
+        sqlx::query_as("select pg_is_in_recovery(), current_setting('synchronous_commit') = 'off'")
+            .fetch_one(pool)
+            .await?;
+    Ok(match (is_standby, commits_late) {
+        (true, _) => Some("the server is in recovery: a standby, or not the primary any more"),
+        (false, true) => Some("synchronous_commit is off: what was answered could be lost"),
+        (false, false) => None,
+    })
 }
 
 /// Brings the schema to this version. Safe to run on many nodes at once: sqlx takes a lock.

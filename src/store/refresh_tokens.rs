@@ -51,7 +51,8 @@ pub struct State {
     pub successor_salt: Option<Vec<u8>>,
 }
 
-pub async fn get_state(db: impl PgExecutor<'_>, token_hash: &[u8]) -> Result<State> {
+/// None where a job has deleted it since its session was found.
+pub async fn find_state(db: impl PgExecutor<'_>, token_hash: &[u8]) -> Result<Option<State>> {
     // `clock_timestamp`, as the transaction may have waited for the session since its `now()`.
     let state = sqlx::query_as(
         "select id,
@@ -63,7 +64,7 @@ pub async fn get_state(db: impl PgExecutor<'_>, token_hash: &[u8]) -> Result<Sta
          where token_hash = $1",
     )
     .bind(token_hash)
-    .fetch_one(db)
+    .fetch_optional(db)
     .await?;
     Ok(state)
 }

@@ -47,11 +47,17 @@ decided as materialized (
             when d.seq is not null and d.content_hash = i.content_hash then 1
             when d.seq is not null then 2
             when c.id is null or m.is_present is not true then 3
-            when c.kind = 'direct' and exists (
+            -- Closed by a block, either way, or by the other one's privacy: the answer is one.
+            when c.kind = 'direct' and (exists (
                 select from user_blocks b
                 where (b.blocker_id = c.direct_low and b.blocked_id = c.direct_high)
                    or (b.blocker_id = c.direct_high and b.blocked_id = c.direct_low)
-            ) then 4
+            ) or exists (
+                select from users u
+                where u.id = case when c.direct_low = i.sender_id
+                                  then c.direct_high else c.direct_low end
+                  and u.privacy_direct_messages = 'nobody'
+            )) then 4
             when i.parent is not null and r.seq is null then 5
             when r.depth >= 500 then 6
             else 0

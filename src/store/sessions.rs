@@ -9,7 +9,7 @@ use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use crate::error::Result;
 use crate::model::id::{SessionId, UserId};
-use crate::model::session::{Device, EndReason, Session};
+use crate::model::session::{Device, EndReason, Session, SessionEnded};
 
 #[derive(Debug, FromRow)]
 struct SessionRow {
@@ -135,6 +135,23 @@ pub async fn hold(db: impl PgExecutor<'_>, id: SessionId) -> Result<Option<Held>
     Ok(held)
 }
 
+/// Locks all sessions of a user that were not ended for the rest of the transaction, in the order in
+/// which [`end`] does.
+pub async fn hold_all(db: impl PgExecutor<'_>, user_id: UserId) -> Result<Vec<SessionId>> {
+    let held = sqlx::query_scalar(
+        "select id
+         from sessions
+         where user_id = $1
+           and ended_at is null
+         order by id
+         for update",
+    )
+    .bind(user_id)
+    .fetch_all(db)
+    .await?;
+    Ok(held)
+}
+
 /// Whether a session lives, and whether its last use was noted a while ago.
 #[derive(Clone, Copy, Debug, FromRow)]
 pub struct Liveness {
@@ -196,6 +213,43 @@ pub async fn set_client(
     Ok(())
 }
 
+/// What an account's sessions of the last month know of somebody who is signing in.
+#[derive(Clone, Copy, Debug, Default, FromRow)]
+pub struct Familiar {
+    pub device: bool,
+    pub address: bool,
+}
+
+/// Looks at the newest sessions of whoever has this name or address, ended ones too, but not those
+/// that were taken away. An unknown login knows nobody.
+pub async fn familiar(
+    db: impl PgExecutor<'_>,
+    login: &str,
+    device_id: Option<&str>,
+    network: &str,
+) -> Result<Familiar> {
+    let found = sqlx::query_as(
+        "select coalesce(bool_or(newest.device_id = $2), false) as device,
+                coalesce(bool_or(newest.ip <<= $3::text::inet), false) as address
+         from (
+             select sessions.device_id, sessions.ip
+             from users
+             join sessions on sessions.user_id = users.id
+             where (lower(users.username) = lower($1) or lower(users.email) = lower($1))
+               and sessions.last_seen_at > now() - interval '30 days'
+               and coalesce(sessions.end_reason not in ('revoked', 'tokenReuse'), true)
+             order by sessions.id desc
+             limit 100
+         ) as newest",
+    )
+    .bind(login)
+    .bind(device_id)
+    .bind(network)
+    .fetch_one(db)
+    .await?;
+    Ok(found)
+}
+
 /// Which sessions of a user to end.
 #[derive(Clone, Copy, Debug)]
 pub enum Which {
@@ -216,7 +270,9 @@ pub async fn end(
         Which::One(id) => (Some(id), None),
         Which::AllBut(id) => (None, Some(id)),
     };
-    // Locked in the order of their ids, so that two calls at once cannot wait for each other.
+    // Locked in the order of their ids, so that two calls at once cannot wait for each other. The
+    // moment is that of the statement, not of its transaction: whoever looks for late ends goes by
+    // it, and a transaction may have begun, and waited, long before.
     let ended: Vec<SessionId> = sqlx::query_scalar(
         "with held as (
              select id
@@ -229,7 +285,7 @@ pub async fn end(
              for update
          )
          update sessions
-         set ended_at = now(),
+         set ended_at = clock_timestamp(),
              end_reason = $4
          from held
          where sessions.id = held.id
@@ -243,4 +299,25 @@ pub async fn end(
     .await?;
     super::refresh_tokens::revoke(db, &ended).await?;
     Ok(ended)
+}
+
+/// Sessions that ended within the last `seconds`, the newest first, at most `limit` of them.
+pub async fn ended_lately(
+    db: impl PgExecutor<'_>,
+    seconds: f64,
+    limit: i64,
+) -> Result<Vec<SessionEnded>> {
+    let rows: Vec<(SessionId, UserId, EndReason)> = sqlx::query_as(
+        "select id, user_id, end_reason
+         from sessions
+         where ended_at > now() - $1 * interval '1 second'
+         order by ended_at desc
+         limit $2",
+    )
+    .bind(seconds)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    let ended = |(session_id, user_id, reason)| SessionEnded { session_id, user_id, reason };
+    Ok(rows.into_iter().map(ended).collect())
 }

@@ -1,5 +1,7 @@
 //! Table `users`.
 
+use std::collections::HashMap;
+
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{FromRow, PgExecutor};
 
@@ -126,6 +128,74 @@ pub async fn by_ids(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>
     Ok(rows.into_iter().map(|row| Me::from(row).user).collect())
 }
 
+/// The same, in the order of the ids.
+pub async fn in_order(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    let mut users: HashMap<UserId, User> =
+        by_ids(db, ids).await?.into_iter().map(|user| (user.id, user)).collect();
+    Ok(ids.iter().filter_map(|id| users.remove(id)).collect())
+}
+
+/// What is to be changed of a user; `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Edit<'a> {
+    pub username: Option<&'a str>,
+    pub display_name: Option<&'a str>,
+    pub bio: Option<&'a str>,
+    pub last_seen: Option<Audience>,
+    pub direct_messages: Option<Audience>,
+    pub group_invites: Option<Audience>,
+    pub discoverable: Option<bool>,
+}
+
+/// Changes a user who has not been deleted.
+///
+/// # Errors
+/// `Conflict("username")` where another has it already.
+pub async fn edit(db: impl PgExecutor<'_>, id: UserId, edit: Edit<'_>) -> Result<Option<Me>> {
+    let row = sqlx::query_as::<_, UserRow>(concat!(
+        "update users
+         set username = coalesce($2, username),
+             display_name = coalesce($3, display_name),
+             bio = coalesce($4, bio),
+             privacy_last_seen = coalesce($5, privacy_last_seen),
+             privacy_direct_messages = coalesce($6, privacy_direct_messages),
+             privacy_group_invites = coalesce($7, privacy_group_invites),
+             discoverable = coalesce($8, discoverable),
+             updated_at = now()
+         where users.id = $1
+           and users.deleted_at is null
+         returning ",
+        columns!()
+    ))
+    .bind(id)
+    .bind(edit.username)
+    .bind(edit.display_name)
+    .bind(edit.bio)
+    .bind(edit.last_seen)
+    .bind(edit.direct_messages)
+    .bind(edit.group_invites)
+    .bind(edit.discoverable)
+    .fetch_optional(db)
+    .await
+    .on_constraint(&[("users_username_key", "username")])?;
+    Ok(row.map(Into::into))
+}
+
+/// These users as authors and members are shown, in no order; who was deleted is a tombstone.
+pub async fn shown(db: impl PgExecutor<'_>, ids: &[UserId]) -> Result<Vec<User>> {
+    let rows = sqlx::query_as::<_, UserRow>(concat!(
+        "select ",
+        columns!(),
+        "
+         from users
+         where users.id = any($1)"
+    ))
+    .bind(ids)
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| Me::from(row).user).collect())
+}
+
 /// What a sign-in is checked against.
 #[derive(FromRow)]
 pub struct Credentials {
@@ -147,6 +217,48 @@ pub async fn find_credentials(db: impl PgExecutor<'_>, login: &str) -> Result<Op
             or lower(email) = lower($1)",
     )
     .bind(login)
+    .fetch_optional(db)
+    .await?;
+    Ok(found)
+}
+
+/// What a password is chosen for.
+#[derive(FromRow)]
+pub struct Account {
+    pub id: UserId,
+    pub username: String,
+    pub email: String,
+    pub password_hash: String,
+}
+
+/// The account of a user who is neither suspended nor deleted.
+pub async fn find_account(db: impl PgExecutor<'_>, id: UserId) -> Result<Option<Account>> {
+    let found = sqlx::query_as(
+        "select id, username, email, password_hash
+         from users
+         where id = $1
+           and suspended_at is null
+           and deleted_at is null",
+    )
+    .bind(id)
+    .fetch_optional(db)
+    .await?;
+    Ok(found)
+}
+
+/// The same by its address, without regard to case.
+pub async fn find_account_by_email(
+    db: impl PgExecutor<'_>,
+    email: &str,
+) -> Result<Option<Account>> {
+    let found = sqlx::query_as(
+        "select id, username, email, password_hash
+         from users
+         where lower(email) = lower($1)
+           and suspended_at is null
+           and deleted_at is null",
+    )
+    .bind(email)
     .fetch_optional(db)
     .await?;
     Ok(found)
@@ -197,4 +309,33 @@ pub async fn replace_password_hash(
     .execute(db)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Sets a password hash, whatever it was.
+pub async fn set_password_hash(db: impl PgExecutor<'_>, id: UserId, new: &str) -> Result<()> {
+    sqlx::query(
+        "update users
+         set password_hash = $2,
+             updated_at = now()
+         where id = $1",
+    )
+    .bind(id)
+    .bind(new)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a user's present address is theirs.
+pub async fn set_email_verified(db: impl PgExecutor<'_>, id: UserId) -> Result<()> {
+    sqlx::query(
+        "update users
+         set email_verified = true,
+             updated_at = now()
+         where id = $1",
+    )
+    .bind(id)
+    .execute(db)
+    .await?;
+    Ok(())
 }

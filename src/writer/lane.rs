@@ -328,8 +328,9 @@ impl Lane {
         let mut again: Vec<(ChatId, i64)> = Vec::new();
         for (incoming, decision) in batch.iter().zip(decisions) {
             self.count(&decision);
-            if let Some(entry) = entries.get_mut(&incoming.partition) {
-                again.extend(entry.add(&incoming.command, decision));
+            let Some(entry) = entries.get_mut(&incoming.partition) else { continue };
+            if let Some((chat, seqs)) = entry.add(&incoming.command, decision) {
+                again.extend(seqs.map(|seq| (chat, seq)));
             }
         }
         if !again.is_empty() && !self.add_repeated(&mut entries, batch, &again).await {

@@ -1,6 +1,7 @@
 //! Publishing what is committed: one `out` entry a partition and batch.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use bytes::BytesMut;
 use fred::error::Error;
@@ -32,14 +33,20 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Adds what a command came to. Returns what must be read from Postgres to be published again.
-    pub(super) fn add(&mut self, command: &Command, decision: Decision) -> Option<(ChatId, i64)> {
+    pub(super) fn add(
+        &mut self,
+        command: &Command,
+        decision: Decision,
+    ) -> Option<(ChatId, RangeInclusive<i64>)> {
         let again = match &decision {
-            Decision::Again(seq, _) => Some((command.chat, *seq)),
+            Decision::Again(seqs, _) => Some((command.chat, seqs.clone())),
             _ => None,
         };
         match decision {
-            Decision::New(event, answer) => {
-                Published::of(&event).encode(&mut self.events);
+            Decision::New(events, answer) => {
+                for event in &events {
+                    Published::of(event).encode(&mut self.events);
+                }
                 self.answer(command.answer_to, &answer);
             }
             Decision::Again(_, answer) | Decision::Nothing(answer) => {

@@ -10,15 +10,17 @@ use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval_at, timeout};
 
 use super::dispatch::{self, Taken};
+use super::limits::{Place, SocketLimits, class_of};
 use super::{Edge, frame};
 use crate::accounts::Caller;
 use crate::error::{Error, Result};
 use crate::fanout::connection::Connection;
+use crate::limits::{Class, Subject};
 use crate::model::id::UserId;
 use crate::model::time::Timestamp;
 use crate::protocol::close::Close;
-use crate::protocol::push::{self, Ready, TokenExpiring};
-use crate::protocol::request::Authenticate;
+use crate::protocol::push::{self, Notice, Ready, TokenExpiring};
+use crate::protocol::request::{Authenticate, RequestKind};
 
 /// Frames that break the protocol, before the socket is closed with 4400.
 const MALFORMED: u32 = 10;
@@ -29,26 +31,41 @@ const WRITE_BYTES: usize = 64 * 1024;
 /// How long a close frame may take to be written, and answered.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What is being written when a session ends may take this long.
+const REVOKED_WRITE: Duration = Duration::from_millis(500);
+
 /// How long before the access token ends the client is told so.
 const TOKEN_NOTICE: Duration = Duration::from_mins(1);
 
-/// The session is looked at with every so many-th heartbeat, in case its end was not heard.
+/// The session is looked at with every so many-th heartbeat, for what is no end of a session that
+/// anybody tells of: its user's suspension.
 const SESSION_CHECK_EVERY: u64 = 4;
 
 /// Why a connection ends, where it is not simply gone.
 type Ended = Option<Close>;
 
-pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller>) {
-    let caller = match caller {
-        Some(caller) => caller,
-        None => {
-            match timeout(edge.config.socket.auth_timeout, first_frame(&edge, &mut socket)).await {
-                Ok(Some(caller)) => caller,
-                Ok(None) => return,
-                Err(_) => return close(&mut socket, Close::Unauthenticated).await,
-            }
+/// `place` is the socket's in the counts of open ones; it ends with the connection.
+pub(super) async fn run(
+    edge: Edge,
+    mut socket: WebSocket,
+    caller: Option<Caller>,
+    mut place: Place,
+) {
+    let limits = SocketLimits::new(&edge.config.rates);
+    let caller = if let Some(caller) = caller {
+        caller
+    } else {
+        let authenticating = first_frame(&edge, &mut socket, &limits);
+        match timeout(edge.config.socket.auth_timeout, authenticating).await {
+            Ok(Some(caller)) => caller,
+            Ok(None) => return,
+            Err(_) => return close(&mut socket, Close::Unauthenticated).await,
         }
     };
+    if let Err(why) = place.belongs_to(caller.user_id, edge.config.socket.per_user) {
+        edge.limits.note_refusal(Class::Sockets, Subject::User(caller.user_id));
+        return close(&mut socket, why).await;
+    }
     let outbox_bytes = edge.config.socket.outbox_bytes;
     let connection = Arc::new(Connection::new(caller.user_id, caller.session_id, outbox_bytes));
     if let Err(error) = edge.hub.attach(&connection).await {
@@ -61,18 +78,21 @@ pub(super) async fn run(edge: Edge, mut socket: WebSocket, caller: Option<Caller
         edge.hub.detach(&connection);
         return close(&mut socket, Close::Restarting).await;
     }
+    let attendance = edge.presence.attend(&connection);
     edge.metrics.connections.increment(1);
     edge.metrics.connections_opened.increment(1);
     connection.outbox.answer_first(ready(&edge, &connection));
 
     let mut life = Life {
         frames: Vec::new(),
+        limits,
         edge: &edge,
         connection: &connection,
         expires_at: caller.expires_at,
     };
     let ended = life.run(&mut socket).await;
     edge.hub.detach(&connection);
+    drop(attendance);
     edge.metrics.connections.decrement(1);
     if let Err(Some(why)) = ended {
         if why == Close::TooSlow {
@@ -91,15 +111,20 @@ fn ready(edge: &Edge, connection: &Connection) -> Bytes {
         server_time: Timestamp::now(),
         heartbeat_ms: u64::try_from(heartbeat.as_millis()).unwrap_or(u64::MAX),
     };
-    push::frame("ready", ready)
+    push::frame(Notice::Ready, ready)
 }
 
 /// Waits for `authenticate`; anything else is refused, and the client may try again until its time
 /// is over.
-async fn first_frame(edge: &Edge, socket: &mut WebSocket) -> Option<Caller> {
+async fn first_frame(edge: &Edge, socket: &mut WebSocket, limits: &SocketLimits) -> Option<Caller> {
     let mut malformed = 0;
     loop {
-        let text = match socket.recv().await? {
+        let frame = socket.recv().await?;
+        if let Err(why) = limits.frame(&edge.limits, Subject::Nobody) {
+            close(socket, why).await;
+            return None;
+        }
+        let text = match frame {
             Ok(Message::Text(text)) => text,
             Ok(Message::Ping(_) | Message::Pong(_)) => continue,
             Ok(Message::Binary(_)) => {
@@ -116,7 +141,7 @@ async fn first_frame(edge: &Edge, socket: &mut WebSocket) -> Option<Caller> {
         };
         let (answer, caller) = match dispatch::open(text.as_str()) {
             Ok(envelope) => {
-                let outcome = if envelope.event == "authenticate" {
+                let outcome = if envelope.event == RequestKind::Authenticate.name() {
                     authenticate(edge, envelope.data).await
                 } else {
                     Err(Error::Unauthenticated("authenticate first"))
@@ -147,13 +172,15 @@ async fn authenticate(edge: &Edge, data: Option<&serde_json::value::RawValue>) -
     edge.accounts.authenticate(&token).await
 }
 
+/// The answer to `authenticate`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Authenticated {
+    user_id: UserId,
+    expires_at: Timestamp,
+}
+
 fn authenticated(id: &str, outcome: &Result<Caller>) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Authenticated {
-        user_id: UserId,
-        expires_at: Timestamp,
-    }
     match outcome {
         Ok(caller) => {
             let (user_id, expires_at) = (caller.user_id, caller.expires_at);
@@ -168,6 +195,7 @@ const FRAMES_KEPT: usize = 16;
 
 struct Life<'a> {
     frames: Vec<Bytes>,
+    limits: SocketLimits,
     edge: &'a Edge,
     connection: &'a Arc<Connection>,
     /// The access token's end; a new one can be brought meanwhile.
@@ -192,7 +220,7 @@ impl Life<'_> {
                             return Err(Some(Close::TooLarge));
                         }
                         None | Some(Err(_) | Ok(Message::Close(_))) => return Err(None),
-                        Some(Ok(message)) => malformed += self.take(message).await?,
+                        Some(Ok(message)) => malformed += self.take_unless_revoked(message).await?,
                     }
                     if malformed > MALFORMED {
                         return Err(Some(Close::Protocol));
@@ -208,8 +236,29 @@ impl Life<'_> {
         }
     }
 
+    /// Takes a frame, but does not let it hold up the end of its session: what it asks for may
+    /// wait for a store that is away.
+    async fn take_unless_revoked(&mut self, message: Message) -> Result<u32, Ended> {
+        let connection = Arc::clone(self.connection);
+        let taking = self.take(message);
+        tokio::pin!(taking);
+        loop {
+            tokio::select! {
+                biased;
+                taken = &mut taking => return taken,
+                () = connection.outbox.changed() => {
+                    if connection.outbox.closing() == Some(Close::SessionRevoked) {
+                        return Ok(0);
+                    }
+                }
+            }
+        }
+    }
+
     /// Takes a frame; 1 where it broke the protocol.
     async fn take(&mut self, message: Message) -> Result<u32, Ended> {
+        let user = self.connection.user;
+        self.limits.frame(&self.edge.limits, Subject::User(user)).map_err(Some)?;
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => return Ok(1),
@@ -226,10 +275,21 @@ impl Life<'_> {
                 return Ok(1);
             }
         };
-        if envelope.event == "authenticate" {
+        let Some(kind) = RequestKind::from_name(&envelope.event) else {
+            let error = dispatch::unknown(&envelope.event);
+            dispatch::refuse(self.connection, envelope.id.as_deref(), &error);
+            return Ok(0);
+        };
+        if kind == RequestKind::Authenticate {
             return Box::pin(self.renew(&envelope)).await;
         }
-        match dispatch::take(self.edge, self.connection, &envelope).await {
+        let (limits, rates) = (&self.edge.limits, &self.edge.config.rates);
+        let counted = self.limits.request(limits, rates, user, class_of(kind)).await;
+        if let Err(error) = counted.map_err(Some)? {
+            dispatch::refuse(self.connection, envelope.id.as_deref(), &error);
+            return Ok(0);
+        }
+        match dispatch::take(self.edge, self.connection, kind, &envelope).await {
             Taken::Well => Ok(0),
             Taken::Malformed => Ok(1),
         }
@@ -267,7 +327,7 @@ impl Life<'_> {
         let notice = i64::try_from(TOKEN_NOTICE.max(heartbeat * 2).as_millis()).unwrap_or(i64::MAX);
         if self.expires_at.unix_millis() - now.unix_millis() <= notice {
             let expiring = TokenExpiring { expires_at: self.expires_at };
-            self.connection.outbox.answer(push::frame("tokenExpiring", expiring));
+            self.connection.outbox.answer(push::frame(Notice::TokenExpiring, expiring));
         }
         if beat.is_multiple_of(SESSION_CHECK_EVERY) {
             let (session, user) = (self.connection.session, self.connection.user);
@@ -311,8 +371,16 @@ impl Life<'_> {
                         break;
                     }
                     () = outbox.changed() => {
-                        if outbox.closing() == Some(Close::TooSlow) {
-                            return Err(Some(Close::TooSlow));
+                        match outbox.closing() {
+                            Some(Close::TooSlow) => return Err(Some(Close::TooSlow)),
+                            // A reader that stands still must not keep the socket of an ended
+                            // session open.
+                            Some(Close::SessionRevoked) => {
+                                let written = timeout(REVOKED_WRITE, &mut writing).await;
+                                written.map_err(|_| Close::SessionRevoked)?.map_err(|_| None)?;
+                                break;
+                            }
+                            _ => {}
                         }
                     }
                 }

@@ -18,11 +18,13 @@ use crate::log::append::Request;
 use crate::messages::Window;
 use crate::model::chat::Chat;
 use crate::model::id::ChatId;
+use crate::model::presence::UserPresence;
+use crate::presence::MOST_FOLLOWED;
 use crate::protocol::changes::{Changes, Receipt, Synced};
 use crate::protocol::push::Wanted;
 use crate::protocol::request::{
     DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, Known, LeaveChat,
-    SendMessage, Subscribe, Sync, Typing,
+    PresenceOf, RequestKind, SendMessage, Subscribe, Sync, Typing,
 };
 
 /// How a frame was taken.
@@ -56,25 +58,32 @@ pub(super) fn open(text: &str) -> Result<Envelope<'_>, Option<Bytes>> {
 pub(super) async fn take(
     edge: &Edge,
     connection: &Arc<Connection>,
+    kind: RequestKind,
     envelope: &Envelope<'_>,
 ) -> Taken {
     let id = envelope.id.as_deref();
     // The one hot event, which has no await in its way.
-    if envelope.event == "sendMessage" {
+    if kind == RequestKind::SendMessage {
         return match send(edge, connection, id, envelope.data) {
             Ok(()) => Taken::Well,
             Err(error) => refuse(connection, id, &error),
         };
     }
     // Boxed: the states of rare requests would make every idle connection's task larger.
-    let outcome = Box::pin(rare(edge, connection, envelope)).await;
+    let outcome = Box::pin(rare(edge, connection, kind, envelope)).await;
     match outcome {
         Ok(()) => Taken::Well,
         Err(error) => refuse(connection, id, &error),
     }
 }
 
-fn refuse(connection: &Connection, id: Option<&str>, error: &Error) -> Taken {
+/// What is said of an event that there is not.
+pub(super) fn unknown(event: &str) -> Error {
+    let shown: String = event.chars().take(ID_CHARS).collect();
+    Error::invalid("event", format!("{shown:?} is unknown"))
+}
+
+pub(super) fn refuse(connection: &Connection, id: Option<&str>, error: &Error) -> Taken {
     if let Some(id) = id {
         connection.outbox.answer(frame::failed(id, error));
     }
@@ -84,22 +93,37 @@ fn refuse(connection: &Connection, id: Option<&str>, error: &Error) -> Taken {
     }
 }
 
-async fn rare(edge: &Edge, connection: &Arc<Connection>, envelope: &Envelope<'_>) -> Result<()> {
+async fn rare(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    kind: RequestKind,
+    envelope: &Envelope<'_>,
+) -> Result<()> {
     let (id, data) = (envelope.id.as_deref(), envelope.data);
-    match &*envelope.event {
-        "editMessage" => edit(edge, connection, id, data),
-        "deleteMessage" => delete(edge, connection, id, data),
-        "joinChat" => join_chat(edge, connection, id, data).await,
-        "leaveChat" => {
+    match kind {
+        // The connection takes it before it comes here: it changes the connection itself.
+        RequestKind::Authenticate => Err(Error::internal("authenticate was dispatched")),
+        RequestKind::SendMessage => send(edge, connection, id, data),
+        RequestKind::EditMessage => edit(edge, connection, id, data),
+        RequestKind::DeleteMessage => delete(edge, connection, id, data),
+        RequestKind::JoinChat => join_chat(edge, connection, id, data).await,
+        RequestKind::LeaveChat => {
             let LeaveChat { chat_id } = parse(data)?;
             connection.close(chat_id);
             answer(connection, id, Nothing {});
             Ok(())
         }
-        "getMessages" => get_messages(edge, connection, id, data).await,
-        "sync" => sync(edge, connection, id, data).await,
-        "typing" => typing(edge, connection, id, data).await,
-        "subscribe" => {
+        RequestKind::GetMessages => get_messages(edge, connection, id, data).await,
+        RequestKind::Sync => sync(edge, connection, id, data).await,
+        RequestKind::Typing => typing(edge, connection, id, data).await,
+        RequestKind::SubscribePresence => follow_presence(edge, connection, id, data).await,
+        RequestKind::UnsubscribePresence => {
+            let PresenceOf { user_ids } = of_presence(data)?;
+            edge.presence.unfollow(connection, &user_ids);
+            answer(connection, id, Presences { items: Vec::new() });
+            Ok(())
+        }
+        RequestKind::Subscribe => {
             let Subscribe { events } = parse(data)?;
             let wanted = Wanted::of(&events)
                 .map_err(|name| Error::invalid("events", format!("{name:?} is no event")))?;
@@ -107,16 +131,12 @@ async fn rare(edge: &Edge, connection: &Arc<Connection>, envelope: &Envelope<'_>
             answer(connection, id, Nothing {});
             Ok(())
         }
-        other => {
-            let shown: String = other.chars().take(ID_CHARS).collect();
-            Err(Error::invalid("event", format!("{shown:?} is unknown")))
-        }
     }
 }
 
 /// An empty object.
-#[derive(Serialize)]
-struct Nothing {}
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Nothing {}
 
 fn answer(connection: &Connection, id: Option<&str>, data: impl Serialize) {
     if let Some(id) = id {
@@ -133,9 +153,7 @@ fn parse<T: DeserializeOwned>(data: Option<&RawValue>) -> Result<T> {
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { "data".to_owned() } else { format!("data.{path}") };
-        let said = error.into_inner().to_string();
-        let message = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
-        Error::invalid(&path, message)
+        Error::misshapen(&path, &error.into_inner().to_string())
     })
 }
 
@@ -213,14 +231,42 @@ async fn typing(
     if !connection.is_in(chat_id) {
         return Err(Error::NotFound("chat"));
     }
-    edge.ephemera.typing(chat_id, connection.user, typing).await;
+    // Answered all the same: nobody is to learn from it who blocks whom.
+    if edge.hub.may_be_heard(connection, chat_id) {
+        edge.ephemera.typing(chat_id, connection.user, typing).await;
+    }
     answer(connection, id, Nothing {});
     Ok(())
 }
 
+/// The answer to `subscribePresence` and `unsubscribePresence`.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Presences {
+    items: Vec<UserPresence>,
+}
+
+fn of_presence(data: Option<&RawValue>) -> Result<PresenceOf> {
+    let named = parse::<PresenceOf>(data)?;
+    if named.user_ids.len() > MOST_FOLLOWED {
+        return Err(Error::invalid("data.userIds", format!("at most {MOST_FOLLOWED}")));
+    }
+    Ok(named)
+}
+
+async fn follow_presence(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let PresenceOf { user_ids } = of_presence(data)?;
+    let tell = |items| answer(connection, id, Presences { items });
+    edge.presence.follow(connection, &user_ids, tell).await
+}
+
 /// The answer to `joinChat`.
-#[derive(Serialize)]
-struct Joined {
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Joined {
     chat: Chat,
     receipts: Vec<Receipt>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,7 +304,8 @@ async fn joined(
     after_seq: Option<i64>,
 ) -> Result<Joined> {
     let user = connection.user;
-    let chat = edge.chats.find(user, chat_id).await?;
+    let mut chat = edge.chats.find(user, chat_id).await?;
+    edge.presence.show_in(user, chat.peer.iter_mut().collect()).await;
     let receipts = edge.chats.receipts(user, chat_id).await?;
     let changes = match after_seq {
         Some(after_seq) => Some(edge.chats.changes(user, chat_id, after_seq, None).await?),
@@ -281,7 +328,12 @@ async fn sync(
     for known in &known {
         connection.outbox.hold(known.chat_id);
     }
-    let synced = edge.chats.sync(connection.user, &known).await;
+    let mut synced = edge.chats.sync(connection.user, &known).await;
+    if let Ok((Synced { chats, added, .. }, _)) = &mut synced {
+        let changed = chats.iter_mut().filter_map(|changes| changes.chat.as_mut());
+        let peers = changed.chain(added).filter_map(|chat| chat.peer.as_mut());
+        edge.presence.show_in(connection.user, peers.collect()).await;
+    }
     if let Ok((synced, _)) = &synced {
         answer(connection, id, synced);
     }

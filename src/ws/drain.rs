@@ -9,7 +9,7 @@ use rand::RngExt;
 use crate::fanout::connection::Connection;
 use crate::fanout::hub::Hub;
 use crate::protocol::close::Close;
-use crate::protocol::push::{self, GoingAway};
+use crate::protocol::push::{self, GoingAway, Notice};
 
 /// How long a socket may stay for the answers that it waits for.
 const ANSWERS_TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,7 +28,7 @@ pub async fn drain(hub: &Hub, window: Duration) {
         };
         tokio::time::sleep(window.mul_f64(at)).await;
         let away = GoingAway { reconnect_after_ms: delay };
-        connection.outbox.answer(push::frame("goingAway", away));
+        connection.outbox.answer(push::frame(Notice::GoingAway, away));
         tokio::time::timeout(ANSWERS_TIMEOUT, answered(&connection)).await.ok();
         connection.outbox.close(Close::Restarting);
     });

@@ -22,9 +22,11 @@ struct Failed<'a> {
     error: Problem,
 }
 
-#[derive(Serialize)]
+/// Why a request was refused.
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Problem {
+pub(super) struct Problem {
+    /// What clients branch on.
     code: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,19 +47,23 @@ pub(super) fn failed(id: &str, error: &Error) -> Bytes {
     encode(&Failed { id, ok: false, error })
 }
 
+/// The answer to `sendMessage`.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Sent {
+    message_id: MessageId,
+    seq: i64,
+    created_at: Timestamp,
+}
+
+/// The answer to a command: as which event it was done.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct Seq {
+    seq: i64,
+}
+
 /// What a command came to.
 pub(super) fn answered(id: &str, outcome: Result<Answer, Error>) -> Bytes {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Sent {
-        message_id: MessageId,
-        seq: i64,
-        created_at: Timestamp,
-    }
-    #[derive(Serialize)]
-    struct Seq {
-        seq: i64,
-    }
     match outcome {
         Ok(Answer::Sent { message_id, seq, created_at, .. }) => {
             done(id, Sent { message_id, seq, created_at })

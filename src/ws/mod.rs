@@ -8,28 +8,34 @@
 //! A connection is one task. It reads one request at a time; sends, edits and deletions are
 //! answered later, when their writer has decided, and many of them may be under way.
 
+pub mod asyncapi;
 mod connection;
 mod dispatch;
 pub mod drain;
 mod frame;
+mod limits;
+
+pub use limits::OpenSockets;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
-use crate::accounts::{Accounts, Caller};
+use crate::accounts::Accounts;
 use crate::chats::Chats;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::fanout::ephemera::Ephemera;
 use crate::fanout::hub::Hub;
 use crate::health::Health;
+use crate::limits::{Class, ClientAddress, Limits, Subject};
 use crate::messages::Messages;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 
 /// What a browser names in `Sec-WebSocket-Protocol`, and the server answers.
 const PROTOCOL: &str = "chat.v1";
@@ -51,43 +57,33 @@ pub struct Edge {
     pub messages: Messages,
     pub hub: Hub,
     pub ephemera: Ephemera,
+    pub presence: Presence,
     pub health: Health,
+    pub limits: Limits,
     pub config: Arc<Config>,
     pub metrics: Arc<Metrics>,
     pub open: Arc<OpenSockets>,
 }
 
-/// Counts this node's sockets.
-#[derive(Default)]
-pub struct OpenSockets(AtomicUsize);
-
-/// A socket's place in that count, given back when it is dropped.
-struct Place(Arc<OpenSockets>);
-
-impl OpenSockets {
-    fn take(self: &Arc<Self>, most: usize) -> Option<Place> {
-        let place = Place(Arc::clone(self));
-        (self.0.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
-    }
-
-    pub fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Upgrades to a socket. A token in a header or subprotocol is checked before that; without one the
 /// first frame must bring it.
+#[utoipa::path(
+    get, path = "/ws", tag = "socket",
+    security(()),
+    responses(
+        (status = 101, description = "the socket is open"),
+        (status = 400, description = "not an upgrade"),
+        (status = 401, description = "the token is not good"),
+        (status = 403, description = "this origin may not open a socket"),
+    ),
+)]
 pub async fn upgrade(
     State(edge): State<Edge>,
+    Extension(ClientAddress(address)): Extension<ClientAddress>,
     headers: HeaderMap,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
+    let upgrade = upgrade.map_err(|why| Error::Malformed(why.body_text()))?;
     check_origin(&headers, &edge.config.node.allowed_origins)?;
     if edge.health.is_draining() {
         return Err(Error::unavailable("this node"));
@@ -96,8 +92,12 @@ pub async fn upgrade(
         Some(token) => Some(edge.accounts.authenticate(token).await?),
         None => None,
     };
-    let most = edge.config.socket.max_connections;
-    let place = edge.open.take(most).ok_or(Error::unavailable("this node"))?;
+    let taken = edge.open.take(&edge.config.socket, address, caller.is_some());
+    let place = taken.inspect_err(|error| {
+        if matches!(error, Error::RateLimited { .. }) {
+            edge.limits.note_refusal(Class::Sockets, Subject::of_address(address));
+        }
+    })?;
     let frame_bytes = edge.config.limits.frame_bytes;
     Ok(upgrade
         .protocols([PROTOCOL])
@@ -106,17 +106,7 @@ pub async fn upgrade(
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(frame_bytes)
         .max_frame_size(frame_bytes)
-        .on_upgrade(move |socket| serve(edge, socket, caller, place)))
-}
-
-async fn serve(
-    edge: Edge,
-    socket: axum::extract::ws::WebSocket,
-    caller: Option<Caller>,
-    place: Place,
-) {
-    connection::run(edge, socket, caller).await;
-    drop(place);
+        .on_upgrade(move |socket| connection::run(edge, socket, caller, place)))
 }
 
 /// A browser says where its page came from; nothing else does. So without the header there is no
@@ -133,7 +123,10 @@ fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<()> {
 }
 
 fn token_of(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+    // Two headers are none: which of them a proxy has looked at, nobody knows.
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let only = given.next().filter(|_| given.next().is_none());
+    let bearer = only.and_then(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
     });
@@ -194,5 +187,6 @@ mod tests {
         let offered = [("sec-websocket-protocol", "chat.v1, bearer.abc")];
         assert_eq!(of(&offered).as_deref(), Some("abc"));
         assert_eq!(of(&[("authorization", "Basic abc")]), None);
+        assert_eq!(of(&[("authorization", "Bearer abc"), ("authorization", "Bearer def")]), None);
     }
 }

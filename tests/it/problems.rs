@@ -77,7 +77,7 @@ async fn a_request_id_is_taken_over_or_given() {
 
 #[tokio::test]
 async fn guessing_is_limited_by_address() {
-    let app = TestApp::start_with(&[("RATE_AUTH", "1"), ("RATE_AUTH_BURST", "3")]).await;
+    let app = TestApp::start_with(&[("RATE_AUTH", "3/3s")]).await;
     let client = app.client();
     let body = json!({ "login": "ann", "password": "a wrong password" });
     for forged in 0..3 {

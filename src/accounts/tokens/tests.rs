@@ -4,28 +4,53 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
+use jsonwebtoken::{Algorithm, EncodingKey};
+
 use super::*;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn settings() -> config::Auth {
-    config::Auth {
-        jwt_secret: SECRET.into(),
-        issuer: "us".into(),
-        audience: "them".into(),
-        access_life: Duration::from_mins(1),
-        refresh_idle: Duration::from_mins(10),
-        refresh_absolute: Duration::from_mins(100),
-        app_token: None,
-        hash_slots: 1,
-        hash_queue: 1,
-    }
+    settings_of(SECRET, &[])
+}
+
+fn settings_of(secret: &str, previous: &[&str]) -> config::Auth {
+    let lookup = |name: &str| {
+        let value = match name {
+            "APP_ENV" => "development",
+            "DATABASE_URL" | "REDIS_URL" => "unused",
+            "JWT_SECRET" => secret,
+            "JWT_PREVIOUS_SECRETS" => return Some(previous.join(",")),
+            "JWT_ISSUER" => "us",
+            "JWT_AUDIENCE" => "them",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    config::Config::from_lookup(&lookup).expect("the settings are good").auth
+}
+
+/// The header of our tokens.
+fn our_header() -> Value {
+    serde_json::to_value(settings().keyring.signing().0).unwrap()
+}
+
+/// A header with its fields in the order in which ours are written: with another one, it would be
+/// refused for that alone.
+fn written(header: &Value) -> String {
+    const OURS: [&str; 3] = ["typ", "alg", "kid"];
+    let fields = header.as_object().expect("an object");
+    let first = OURS.iter().filter_map(|name| fields.get_key_value(*name));
+    let others = fields.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
+    let field = |(name, value): (&String, &Value)| format!("{}:{value}", json!(name));
+    let all: Vec<String> = first.chain(others).map(field).collect();
+    format!("{{{}}}", all.join(","))
 }
 
 /// Signs whatever it is given, as a holder of `secret` could.
 fn forge(header: &Value, claims: &Value, secret: &str) -> String {
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(header), part(claims));
+    let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+    let message = format!("{}.{}", part(written(header)), part(claims.to_string()));
     let key = EncodingKey::from_secret(secret.as_bytes());
     let algorithm = match header["alg"].as_str() {
         Some("HS384") => Algorithm::HS384,
@@ -82,7 +107,7 @@ fn it_ends_on_time() {
 fn forged_tokens_are_refused() {
     let key = AccessKey::new(&settings());
     let now = Timestamp::now().unix_millis() / 1_000;
-    let header = json!({"typ": "at+jwt", "alg": "HS256"});
+    let header = our_header();
     let claims = claims_at(now);
     let accepted = forge(&header, &claims, SECRET);
     assert!(key.verify(&accepted, Timestamp::now()).is_ok(), "the table's base must be good");
@@ -107,7 +132,8 @@ fn forged_tokens_are_refused() {
         ("its own key", odd_header("jwk", json!({"kty": "oct", "k": "AAAA"}))),
         ("a key elsewhere", odd_header("jku", json!("https://evil.example/keys"))),
         ("a certificate elsewhere", odd_header("x5u", json!("https://evil.example/cert"))),
-        ("a key id", odd_header("kid", json!("../../dev/null"))),
+        ("another key id", odd_header("kid", json!("../../dev/null"))),
+        ("no key id", forge(&without(&header, "kid"), &claims, SECRET)),
         ("a critical extension", odd_header("crit", json!(["exp"]))),
         ("another issuer", odd_claim("iss", json!("them"))),
         ("another audience", odd_claim("aud", json!("us"))),
@@ -129,4 +155,26 @@ fn forged_tokens_are_refused() {
         let answer = key.verify(&token, Timestamp::now());
         assert!(matches!(answer, Err(Error::Unauthenticated(_))), "{what} was accepted: {token}");
     }
+}
+
+/// R-SE-5: nobody is signed out while secrets are rotated, and in the end the old one is worth
+/// nothing.
+#[test]
+fn keys_rotate_with_an_overlap() {
+    const NEXT: &str = "fedcba9876543210fedcba9876543210";
+    let key = |secret, previous: &[&str]| AccessKey::new(&settings_of(secret, previous));
+    let issue = |key: &AccessKey| {
+        key.issue(UserId::new(), SessionId::new(), Timestamp::now(), Duration::from_mins(1))
+            .unwrap()
+    };
+    let good = |key: &AccessKey, token: &str| key.verify(token, Timestamp::now()).is_ok();
+    // First all nodes know the new secret, then they sign with it one after the other.
+    let (before, told) = (key(SECRET, &[]), key(SECRET, &[NEXT]));
+    let (signing, after) = (key(NEXT, &[SECRET]), key(NEXT, &[]));
+    let (old, new) = (issue(&told), issue(&signing));
+    for node in [&told, &signing] {
+        assert!(good(node, &old) && good(node, &new));
+    }
+    assert!(good(&before, &old) && !good(&before, &new), "why the secret is told first");
+    assert!(good(&after, &new) && !good(&after, &old));
 }

@@ -74,12 +74,12 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let parsed = parsed.map_err(|error| (error.path().to_string(), error.into_inner()));
     match parsed {
         Ok(value) => reader.end().map(|()| value).map_err(|error| malformed(&error)),
-        Err((path, error)) if error.is_data() => {
-            // A shape is only wrong in what is JSON to its end.
+        Err((path, error)) => {
+            // A shape is only wrong in what is JSON to its end. The kind of the error does not tell:
+            // a name out of a list that is given as `null` counts as bad syntax there.
             serde_json::from_slice::<IgnoredAny>(body).map_err(|error| malformed(&error))?;
             Err(misshapen(&path, &error))
         }
-        Err((_, error)) => Err(malformed(&error)),
     }
 }
 
@@ -97,7 +97,7 @@ fn misshapen(path: &str, error: &serde_json::Error) -> Error {
     match name {
         Some(name) if parent.is_empty() => Error::invalid(name, "required"),
         Some(name) => Error::invalid(&format!("{parent}.{name}"), "required"),
-        None => Error::invalid(parent, message),
+        None => Error::misshapen(parent, message),
     }
 }
 
@@ -118,6 +118,15 @@ mod tests {
     struct Inner {
         #[expect(dead_code, reason = "only its shape matters")]
         count: u8,
+        #[expect(dead_code, reason = "only its shape matters")]
+        #[serde(default)]
+        name: Name,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    enum Name {
+        #[default]
+        One,
     }
 
     #[test]
@@ -144,6 +153,9 @@ mod tests {
             (r#"{"inner": {"count": 256}}"#, "inner.count"),
             (r#"{"inner": {"count": 1, "role": "admin"}}"#, "inner.role"),
             (r#"{"inner": {"count": 1}, "more": 1}"#, "more"),
+            (r#"{"inner": {"count": 1, "name": "Two"}}"#, "inner.name"),
+            (r#"{"inner": {"count": 1, "name": null}}"#, "inner.name"),
+            (r#"{"inner": {"count": 1, "name": 1}}"#, "inner.name"),
             (r#"[{"count": 1}]"#, ""),
             ("null", ""),
         ];

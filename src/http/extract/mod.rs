@@ -4,14 +4,14 @@
 mod address;
 mod json;
 
-pub use address::{ClientAddress, client_address};
+pub use address::client_address;
 pub use json::ApiJson;
 
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRef, FromRequestParts, Path, Query};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 
 use crate::accounts::{Accounts, Caller};
@@ -67,15 +67,20 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let token = bearer(parts).ok_or(Error::Unauthenticated("an access token is required"))?;
+        // Found out already where the request was counted for its user.
+        if let Some(caller) = parts.extensions.get::<Self>() {
+            return Ok(*caller);
+        }
+        let token =
+            bearer(&parts.headers).ok_or(Error::Unauthenticated("an access token is required"))?;
         Accounts::from_ref(state).authenticate(token).await
     }
 }
 
 /// The token of `Authorization: Bearer`, whose scheme is not sensitive to case. Two headers are
 /// none: which of them a proxy has looked at, nobody knows.
-fn bearer(parts: &Parts) -> Option<&str> {
-    let mut given = parts.headers.get_all(header::AUTHORIZATION).iter();
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())

@@ -1,15 +1,16 @@
-//! Making chats.
+//! Making, changing and ending chats.
 
 use sqlx::PgConnection;
 
-use super::Decision;
+use super::{Decision, members};
 use crate::log::command::{Action, Command};
 use crate::log::entry::Refusal;
-use crate::model::chat::{ChatKind, Pair, Role};
+use crate::model::chat::{ChatAction, ChatKind, Pair, Role};
 use crate::model::event::{Change, Event, EventKind};
 use crate::model::id::UserId;
-use crate::store::changes::{self, NewChat};
+use crate::store::changes::{self, ChatPatch, NewChat};
 use crate::store::events::{self, EventData};
+use crate::store::visibility;
 
 pub(in crate::writer) async fn create(
     db: &mut PgConnection,
@@ -24,6 +25,10 @@ pub(in crate::writer) async fn create(
                 others.map(|user| (*user, Role::Member)).chain([(owner, Role::Owner)]).collect();
             members.sort_unstable();
             members.dedup_by_key(|(user, _)| *user);
+            let users: Vec<UserId> = members.iter().map(|(user, _)| *user).collect();
+            if !visibility::may_add(&mut *db, owner, &users).await? {
+                return Ok(Decision::Refused(Refusal::Blocked));
+            }
             let new = NewChat {
                 id: command.chat,
                 kind: ChatKind::Group,
@@ -40,7 +45,12 @@ pub(in crate::writer) async fn create(
             let Some(pair) = Pair::of(owner, *peer) else {
                 return Ok(Decision::Refused(Refusal::NoUser));
             };
-            if changes::is_blocked(&mut *db, pair).await? {
+            // Both of a pair opened their chat at once: the second finds the first one's.
+            if changes::chat_exists(&mut *db, command.chat).await? {
+                return Ok(Decision::again(1..=1));
+            }
+            // One answer for a block and for privacy, found in one statement: nobody can tell which.
+            if !visibility::may_open_direct(&mut *db, owner, *peer).await? {
                 return Ok(Decision::Refused(Refusal::Blocked));
             }
             let new = NewChat {
@@ -66,12 +76,7 @@ async fn add(
 ) -> Result<Decision, sqlx::Error> {
     let chat = command.chat;
     if changes::chat_exists(&mut *db, chat).await? {
-        // Both of a pair opened their chat at once: the second finds the first one's.
-        return Ok(if new.kind == ChatKind::Direct {
-            Decision::again(1)
-        } else {
-            Decision::Refused(Refusal::OtherContent)
-        });
+        return Ok(Decision::Refused(Refusal::OtherContent));
     }
     // Edges checked that the people exist; who vanished since is simply not in.
     changes::add_chat(&mut *db, new).await?;
@@ -81,5 +86,37 @@ async fn add(
     let founding =
         events::founding(db, chat).await.map_err(|error| sqlx::Error::Decode(error.into()))?;
     let change = Change::ChatCreated(Box::new(founding));
-    Ok(Decision::done(Event { chat, seq, actor: command.actor, change }))
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
+}
+
+pub(in crate::writer) async fn update(
+    db: &mut PgConnection,
+    command: &Command,
+    title: Option<&str>,
+    description: Option<&str>,
+) -> Result<Decision, sqlx::Error> {
+    if let Err(refusal) = members::seat_for(db, command, ChatAction::EditChat).await? {
+        return Ok(Decision::Refused(refusal));
+    }
+    let (chat, kind) = (command.chat, EventKind::ChatUpdated);
+    let data = EventData::default();
+    let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
+    changes::update_chat(&mut *db, chat, ChatPatch { title, description }, seq).await?;
+    let change = Change::ChatUpdated(Box::new(members::shared(db, command).await?));
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
+}
+
+pub(in crate::writer) async fn delete(
+    db: &mut PgConnection,
+    command: &Command,
+) -> Result<Decision, sqlx::Error> {
+    if let Err(refusal) = members::seat_for(db, command, ChatAction::DeleteChat).await? {
+        return Ok(Decision::Refused(refusal));
+    }
+    let (chat, kind) = (command.chat, EventKind::ChatDeleted);
+    let data = EventData::default();
+    let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
+    changes::end_chat(&mut *db, chat).await?;
+    let change = Change::ChatDeleted(Box::new(members::shared(db, command).await?));
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
 }

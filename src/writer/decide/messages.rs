@@ -86,7 +86,7 @@ fn decide(send: Send<'_>, row: &Stored) -> Decision {
     match row.verdict {
         verdict::STORED => stored(send, row),
         verdict::AGAIN => Decision::Again(
-            row.seq,
+            row.seq..=row.seq,
             Answer::Sent {
                 message_id: row.id,
                 seq: row.seq,
@@ -129,11 +129,12 @@ fn stored(send: Send<'_>, row: &Stored) -> Decision {
         edited_at: None,
         deleted_at: None,
         created_at,
+        hidden: false,
     };
     let change = Change::MessageCreated(Box::new(message));
     let event = Event { chat: command.chat, seq: row.seq, actor: command.actor, change };
     let answer = Answer::Sent { message_id: row.id, seq: row.seq, created_at, again: false };
-    Decision::New(Box::new(event), answer)
+    Decision::New(vec![event], answer)
 }
 
 fn decide_repeat(repeat: Send<'_>, first: Send<'_>, decided: &Decision) -> Decision {
@@ -153,13 +154,14 @@ fn decide_repeat(repeat: Send<'_>, first: Send<'_>, decided: &Decision) -> Decis
 
 /// The places that new answers answer, for their counts.
 pub(in crate::writer) fn answered(decisions: &[(usize, Decision)]) -> Vec<(ChatId, i64)> {
-    let places = decisions.iter().filter_map(|(_, decision)| match decision {
-        Decision::New(event, _) => match &event.change {
-            Change::MessageCreated(message) => {
-                message.reply_to.as_ref().map(|quote| (event.chat, quote.seq))
-            }
-            _ => None,
-        },
+    let events = decisions.iter().flat_map(|(_, decision)| match decision {
+        Decision::New(events, _) => events.as_slice(),
+        _ => &[],
+    });
+    let places = events.filter_map(|event| match &event.change {
+        Change::MessageCreated(message) => {
+            message.reply_to.as_ref().map(|quote| (event.chat, quote.seq))
+        }
         _ => None,
     });
     places.collect()
@@ -181,7 +183,7 @@ pub(in crate::writer) async fn edit(
     if subject.sender_id != command.actor || !role.may(ChatAction::EditOwn) {
         return Ok(Decision::Refused(Refusal::NotAllowed));
     }
-    if subject.blocked {
+    if subject.closed {
         return Ok(Decision::Refused(Refusal::Blocked));
     }
     let Some(former) = subject.body else {
@@ -194,6 +196,7 @@ pub(in crate::writer) async fn edit(
         message_seq: Some(subject.seq),
         message_id: Some(id),
         version: Some(subject.version + 1),
+        ..EventData::default()
     };
     let kind = EventKind::MessageEdited;
     let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
@@ -202,7 +205,7 @@ pub(in crate::writer) async fn edit(
     let message = message.map_err(|error| sqlx::Error::Decode(error.into()))?;
     let message = message.ok_or(sqlx::Error::RowNotFound)?;
     let change = Change::MessageEdited(Box::new(message));
-    Ok(Decision::done(Event { chat, seq, actor: command.actor, change }))
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
 }
 
 pub(in crate::writer) async fn delete(
@@ -227,10 +230,11 @@ pub(in crate::writer) async fn delete(
     if subject.body.is_none() {
         return Ok(Decision::Nothing(Answer::Done { seq: subject.changed_seq, again: true }));
     }
-    let data = EventData { message_seq: Some(subject.seq), message_id: Some(id), version: None };
+    let data =
+        EventData { message_seq: Some(subject.seq), message_id: Some(id), ..EventData::default() };
     let kind = EventKind::MessageDeleted;
     let seq = changes::add_event(&mut *db, chat, command.id, command.actor, kind, data).await?;
     changes::delete_message(&mut *db, chat, subject.seq, seq).await?;
     let change = Change::MessageDeleted { message_id: id, message_seq: subject.seq };
-    Ok(Decision::done(Event { chat, seq, actor: command.actor, change }))
+    Ok(Decision::done(vec![Event { chat, seq, actor: command.actor, change }]))
 }

@@ -2,7 +2,10 @@
 //! transaction, so no two nodes ever race about one chat.
 
 pub(super) mod chats;
+pub(super) mod members;
 pub(super) mod messages;
+
+use std::ops::RangeInclusive;
 
 use sqlx::PgConnection;
 
@@ -14,10 +17,10 @@ use crate::store::changes::{self, Earlier};
 /// What a command came to.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// It made this event.
-    New(Box<Event>, Answer),
-    /// It was done before, as this seq: to be published again, in case it never was.
-    Again(i64, Answer),
+    /// It made these events, in this order.
+    New(Vec<Event>, Answer),
+    /// It was done before, as these seqs: to be published again, in case they never were.
+    Again(RangeInclusive<i64>, Answer),
     /// It need not be done: what it asks for is so already.
     Nothing(Answer),
     Refused(Refusal),
@@ -26,13 +29,15 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    pub(super) fn again(seq: i64) -> Self {
-        Self::Again(seq, Answer::Done { seq, again: true })
+    pub(super) fn again(seqs: RangeInclusive<i64>) -> Self {
+        let seq = *seqs.end();
+        Self::Again(seqs, Answer::Done { seq, again: true })
     }
 
-    pub(super) fn done(event: Event) -> Self {
-        let answer = Answer::Done { seq: event.seq, again: false };
-        Self::New(Box::new(event), answer)
+    /// Answered with the last event's seq.
+    pub(super) fn done(events: Vec<Event>) -> Self {
+        let seq = events.last().expect("what was done made an event").seq;
+        Self::New(events, Answer::Done { seq, again: false })
     }
 }
 
@@ -52,19 +57,41 @@ pub(super) async fn one(
         Action::CreateGroup { .. } | Action::CreateDirect { .. } => {
             chats::create(db, partition, command).await
         }
+        Action::UpdateChat { title, description } => {
+            chats::update(db, command, title.as_deref(), description.as_deref()).await
+        }
+        Action::DeleteChat => chats::delete(db, command).await,
+        Action::AddMembers { users } => members::add(db, command, users).await,
+        Action::Join { code } => members::join(db, command, code).await,
+        Action::Leave => members::leave(db, command).await,
+        Action::RemoveMember { user, ban } => members::remove(db, command, *user, *ban).await,
+        Action::ChangeRole { user, role } => members::change_role(db, command, *user, *role).await,
     }
 }
 
 fn repeated(command: &Command, earlier: &Earlier) -> Decision {
-    let kind = match command.action {
-        Action::Send(_) => EventKind::MessageCreated,
-        Action::Edit { .. } => EventKind::MessageEdited,
-        Action::Delete { .. } => EventKind::MessageDeleted,
-        Action::CreateGroup { .. } | Action::CreateDirect { .. } => EventKind::ChatCreated,
-    };
-    if earlier.actor_id == command.actor && earlier.kind == kind.name() {
-        Decision::again(earlier.seq)
+    let is_same = EventKind::from_name(&earlier.kind)
+        .is_some_and(|kind| begins_with(&command.action).contains(&kind));
+    if earlier.actor_id == command.actor && is_same {
+        Decision::again(earlier.seq..=earlier.last_seq)
     } else {
         Decision::Refused(Refusal::OtherContent)
+    }
+}
+
+/// The events that a command's first one can be.
+const fn begins_with(action: &Action) -> &'static [EventKind] {
+    match action {
+        Action::Send(_) => &[EventKind::MessageCreated],
+        Action::Edit { .. } => &[EventKind::MessageEdited],
+        Action::Delete { .. } => &[EventKind::MessageDeleted],
+        Action::CreateGroup { .. } | Action::CreateDirect { .. } => &[EventKind::ChatCreated],
+        Action::UpdateChat { .. } => &[EventKind::ChatUpdated],
+        Action::DeleteChat => &[EventKind::ChatDeleted],
+        Action::AddMembers { .. } | Action::Join { .. } => &[EventKind::MemberJoined],
+        // An owner hands over first.
+        Action::Leave => &[EventKind::MemberLeft, EventKind::MemberRoleChanged],
+        Action::RemoveMember { .. } => &[EventKind::MemberLeft],
+        Action::ChangeRole { .. } => &[EventKind::MemberRoleChanged],
     }
 }

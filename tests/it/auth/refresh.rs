@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Http, TestApp};
+use crate::harness::{Answer, Http, Proxy, Socket, TestApp};
 
 async fn refresh(client: &Http, token: &str, device: Option<&str>) -> Answer {
     let mut body = json!({ "refreshToken": token });
@@ -73,6 +74,52 @@ async fn twenty_at_once_get_one_successor() {
     assert_eq!(kept, 2, "the first token and one successor");
     let next = successors.into_iter().next().unwrap();
     refresh(&client, &next, Some("phone")).await.expect(200);
+}
+
+/// R-SE-8, F39.
+#[tokio::test]
+async fn fifty_at_once_over_three_nodes_get_one_successor() {
+    let nodes = TestApp::cluster(3).await;
+    nodes[0].client().sign_up("ann").await;
+    let signed_in = nodes[0].client().sign_in("ann", json!({ "id": "phone" })).await;
+    let token = signed_in.text("/refreshToken");
+    let clients: Vec<Http> = nodes.iter().map(TestApp::client).collect();
+    let calls = (0..50).map(|index| refresh(&clients[index % 3], &token, Some("phone")));
+    let answers = join_all(calls).await;
+    let successors: HashSet<_> =
+        answers.into_iter().map(|answer| answer.expect(200).text("/refreshToken")).collect();
+    assert_eq!(successors.len(), 1, "distinct successors");
+    let mut db = nodes[0].database.connect().await;
+    let live: i64 = sqlx::query_scalar(
+        "select count(*)
+         from refresh_tokens
+         join sessions on sessions.id = session_id
+         where device_id = 'phone' and used_at is null and revoked_at is null",
+    )
+    .fetch_one(&mut db)
+    .await
+    .unwrap();
+    assert_eq!(live, 1, "live successors");
+    let next = successors.into_iter().next().unwrap();
+    refresh(&clients[2], &next, Some("phone")).await.expect(200);
+}
+
+/// F40: the answer was lost, so the device asks again; that is no theft.
+#[tokio::test]
+async fn a_lost_answer_signs_nobody_out() {
+    let app = TestApp::start().await;
+    let proxy = Proxy::start(&app.address.to_string()).await;
+    let client = app.client().at(proxy.address);
+    let mut token = client.sign_up("ann").await.text("/refreshToken");
+    for lost in 1..=5 {
+        proxy.lose_reply_to(&token);
+        let body = json!({ "refreshToken": token });
+        let asking = client.request(Method::POST, "/auth/refresh").json(&body);
+        assert!(asking.send().await.is_err(), "the answer gets lost");
+        assert_eq!(proxy.lost(), lost);
+        token = refresh(&client, &token, None).await.expect(200).text("/refreshToken");
+    }
+    refresh(&client, &token, None).await.expect(200);
 }
 
 #[tokio::test]
@@ -169,4 +216,32 @@ async fn tokens_are_kept_as_hashes_and_listed_without() {
         .unwrap();
     let shown = Value::from(dump).to_string() + &list.body.to_string();
     assert!(!shown.contains(&first) && !shown.contains(&next));
+}
+
+/// R-SE-7, F38: reuse ends the whole family, with its sockets, on every node.
+#[tokio::test]
+async fn reuse_closes_the_sockets_on_every_node() {
+    let nodes = TestApp::cluster(3).await;
+    let ann = nodes[0].person("ann").await;
+    let first = ann.signed_up["refreshToken"].as_str().unwrap().to_owned();
+    let second = refresh(&nodes[1].client(), &first, None).await.expect(200);
+    let mut sockets = Vec::new();
+    for node in &nodes {
+        sockets.push(node.connect(&ann).await);
+        let renewed = second.text("/accessToken");
+        sockets.push(Socket::connect(node.address, &renewed).await);
+    }
+    age_uses(&nodes[0], 11).await;
+    refresh(&nodes[2].client(), &first, None).await.expect_problem(401, "unauthenticated");
+    for socket in &mut sockets {
+        let revoked = socket.push("sessionRevoked").await;
+        assert_eq!(revoked["sessionId"], ann.signed_up["session"]["id"]);
+        assert_eq!(revoked["reason"], "tokenReuse");
+        assert_eq!(socket.closed().await, 4403);
+    }
+    let heir = second.text("/refreshToken");
+    for node in &nodes {
+        refresh(&node.client(), &heir, None).await.expect_problem(401, "unauthenticated");
+    }
+    assert_eq!(audited(&nodes[0], "session.tokenReuse").await, 1);
 }

@@ -77,6 +77,12 @@ async fn sessions_are_listed_and_ended_one_by_one() {
     assert_eq!((&newest["device"]["name"], &newest["current"]), (&json!("laptop"), &json!(false)));
     assert_eq!((&oldest["id"], &oldest["current"]), (&phone.body["session"]["id"], &json!(true)));
     assert_eq!(oldest["userAgent"], "test/1");
+    assert_eq!(oldest["ip"], "127.0.0.1");
+    assert!(oldest["createdAt"].as_str() <= oldest["lastSeenAt"].as_str());
+    assert_eq!(
+        (&newest["device"]["id"], &newest["device"]["platform"]),
+        (&json!("l"), &json!(null))
+    );
 
     let path = format!("/auth/sessions/{}", laptop.text("/session/id"));
     ann.delete(&path).await.expect(204);

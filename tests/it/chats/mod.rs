@@ -2,4 +2,6 @@
 
 mod direct;
 mod groups;
+mod invites;
+mod members;
 mod strangers;

@@ -1,5 +1,7 @@
 //! The streams themselves: takeovers in order, poison, gaps.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use chat_service::app::Node;
 use fred::interfaces::StreamsInterface;
@@ -232,6 +234,42 @@ async fn a_follower_that_comes_too_late_learns_of_new_chats() {
     let last = writer.say(&chat, "behind").await;
     let events = reader.events(&chat, 0, last).await;
     assert_eq!(events[0]["event"], "chatCreated");
+}
+
+/// The same for those who came into a chat meanwhile, and those who left it.
+#[tokio::test]
+async fn a_follower_that_comes_too_late_learns_who_came_and_who_left() {
+    let app = TestApp::start().await;
+    let [ann, bob, eve, joe] = app.people(["ann", "bob", "eve", "joe"]).await;
+    let (proxies, through) = proxies().await;
+    let settings = [("REDIS_URL", through.as_str()), ("NODE_ROLES", "edge")];
+    let behind = app.join_with(&settings).await;
+    let chat = ann.group(&[&bob, &joe]).await;
+    let mut gone = behind.connect(&bob).await;
+    let mut come = behind.connect(&eve).await;
+    let mut stayed = behind.connect(&joe).await;
+    set_all(&proxies, Mode::Stall);
+    let member = format!("/chats/{chat}/members/{}", bob.id);
+    ann.http.delete(&member).await.expect(204);
+    let body = json!({ "userIds": [eve.id] });
+    ann.http.post(&format!("/chats/{chat}/members"), body).await.expect(200);
+    let mut writer = app.connect(&ann).await;
+    for n in 0..5 {
+        writer.say(&chat, &n.to_string()).await;
+    }
+    let (redis, partition) = (app.redis().await, app.partition_of(&chat));
+    let client = &redis.of(partition).client;
+    let _: u64 = client.xtrim(redis.keys.output(partition), ("MAXLEN", "=", 1)).await.unwrap();
+    set_all(&proxies, Mode::Pass);
+    let last = writer.say(&chat, "behind").await;
+
+    assert_eq!(stayed.events(&chat, 1, last).await.len(), 8);
+    let events = come.events(&chat, 2, last).await;
+    assert_eq!(events[0]["event"], "memberJoined");
+    assert_eq!(events[0]["data"]["chat"]["id"], chat);
+    let events = gone.events(&chat, 1, 2).await;
+    assert_eq!(events[0]["event"], "memberLeft");
+    gone.expect_silence("messageCreated", Duration::from_millis(200)).await;
 }
 
 /// "A push that a `sync` answer already covered is not sent again after it": also where two of them

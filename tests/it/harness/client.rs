@@ -6,6 +6,8 @@ use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use super::contract::check_answer;
+
 /// A client of one node, with or without a token.
 #[derive(Clone)]
 pub(crate) struct Http {
@@ -25,7 +27,7 @@ pub(crate) struct Answer {
 impl Http {
     pub(crate) fn new(address: SocketAddr) -> Self {
         let client = reqwest::Client::builder().user_agent("test/1").build().expect("no settings");
-        Self { client, base: format!("http://{address}/api/v1"), token: None }
+        Self { client, base: format!("http://{address}"), token: None }
     }
 
     /// The same client as a signed-in user.
@@ -39,6 +41,11 @@ impl Http {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.request_at_root(method, &format!("/api/v1{path}"))
+    }
+
+    /// Where `path` is not below `/api/v1`.
+    pub(crate) fn request_at_root(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
@@ -52,6 +59,15 @@ impl Http {
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         Answer::of(self.request(Method::DELETE, path)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        Answer::of(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    /// A DELETE with a body.
+    pub(crate) async fn delete_with(&self, path: &str, body: Value) -> Answer {
+        Answer::of(self.request(Method::DELETE, path).json(&body)).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
@@ -75,14 +91,19 @@ pub(crate) const PASSWORD: &str = "a horse of course";
 
 impl Answer {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("the node answers");
+        let (client, request) = request.build_split();
+        let request = request.expect("the request is well formed");
+        let asked = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await.expect("the node answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.expect("the answer is whole");
-        let body = if bytes.is_empty() {
+        let is_zip = headers.get("content-type").is_some_and(|kind| kind == "application/zip");
+        let body = if bytes.is_empty() || is_zip {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes).expect("every answer with a body is JSON")
+            serde_json::from_slice(&bytes).expect("every answer with a body is JSON, or an export")
         };
+        check_answer((&asked.0, &asked.1), status, &headers, &body);
         Self { status, headers, body }
     }
 

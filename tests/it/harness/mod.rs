@@ -4,18 +4,24 @@
 
 mod check;
 mod client;
+mod contract;
 mod database;
 mod load;
+mod mails;
 mod process;
 mod proxy;
+mod schema;
 mod services;
 mod socket;
 
 pub(crate) use check::{check_chat, seqs};
-pub(crate) use client::{Answer, Http};
+pub(crate) use client::{Answer, Http, PASSWORD};
+pub(crate) use contract::document;
 pub(crate) use database::Database;
 pub(crate) use load::Load;
-use process::NodeProcess;
+use mails::Mails;
+pub(crate) use mails::{Mail, PUBLIC_URL};
+pub(crate) use process::{LOG_TO, NodeProcess};
 pub(crate) use proxy::{Mode, Proxy};
 pub(crate) use services::{A_WHILE, PrivatePostgres, PrivateRedis};
 pub(crate) use socket::{Socket, message};
@@ -30,6 +36,7 @@ use chat_service::config::Config;
 use chat_service::log::partition::Partitioner;
 use chat_service::log::shard::Shards;
 use chat_service::model::id::ChatId;
+use chat_service::presence::Presence;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -38,6 +45,26 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Partitions of a test's cluster.
 const PARTITIONS: u16 = 8;
+
+/// The limits beside those at the door.
+const LIMITS: [&str; 16] = [
+    "RATE_SIGN_UP",
+    "RATE_SIGN_IN",
+    "RATE_MAIL",
+    "RATE_READ",
+    "RATE_CHANGE",
+    "RATE_SEND",
+    "RATE_REACTION",
+    "RATE_SEARCH",
+    "RATE_DIRECT",
+    "RATE_INVITE",
+    "RATE_JOIN",
+    "RATE_UPLOAD",
+    "RATE_EXPORT",
+    "RATE_PRESENCE",
+    "RATE_TYPING",
+    "RATE_FRAME",
+];
 
 /// A running node of a test's cluster; the first one's end is the end of the database.
 pub(crate) struct TestApp {
@@ -52,6 +79,7 @@ pub(crate) struct TestApp {
 struct Site {
     settings: Vec<(String, String)>,
     nodes: AtomicUsize,
+    mails: Mails,
 }
 
 /// A signed-in user.
@@ -106,14 +134,27 @@ impl TestApp {
         NodeProcess::start(settings).await
     }
 
+    /// A node's process that differs in some settings, and need not become ready.
+    pub(crate) fn begin_process(&self, settings: &[(&str, &str)]) -> NodeProcess {
+        let mut all = self.site.next_settings();
+        all.extend(owned(settings));
+        NodeProcess::begin(all)
+    }
+
     async fn start_node(database: Database, site: Arc<Site>, settings: &[(&str, &str)]) -> Self {
         show_logs();
         let mut all = site.next_settings();
         all.extend(owned(settings));
-        let node = Node::start(config(&all)).await.expect("the node starts");
+        let config = config(&all);
+        // A node that a test of limits looks at is not asked for anything else.
+        let is_asked = config.node.docs && config.rates.address.first().count >= 1_000;
+        let node = Node::start(config).await.expect("the node starts");
         let (address, metrics) = (node.http_addr, node.metrics_addr);
         let app = Self { database, address, metrics, node: Some(node), site };
         app.is_ready().await;
+        if is_asked {
+            Box::pin(contract::learn(address)).await;
+        }
         app
     }
 
@@ -169,6 +210,22 @@ impl TestApp {
         Socket::connect(self.address, &person.token).await
     }
 
+    /// Who is online, as this node knows.
+    pub(crate) fn presence(&self) -> Presence {
+        let node = self.node.as_ref().expect("it was not stopped");
+        node.presence.clone().expect("it serves clients")
+    }
+
+    /// The mails of the cluster to an address with a subject, once there are as many.
+    pub(crate) async fn mails(&self, address: &str, subject: &str, count: usize) -> Vec<Mail> {
+        self.site.mails.wait(address, subject, count).await
+    }
+
+    /// Those that are there now.
+    pub(crate) fn mails_now(&self, address: &str, subject: &str) -> Vec<Mail> {
+        self.site.mails.find(address, subject)
+    }
+
     /// A counter of this node, summed over its labels.
     pub(crate) async fn metric(&self, name: &str) -> f64 {
         metric(self.metrics, name).await
@@ -184,6 +241,26 @@ impl TestApp {
     pub(crate) fn partition_of(&self, chat: &str) -> u16 {
         let partitions = self.config_with(&[]).log.partitions;
         Partitioner::new(partitions).of(ChatId(chat.parse().expect("a chat's id")))
+    }
+
+    /// Signs somebody up and makes an operator of them.
+    pub(crate) async fn operator(&self, name: &str) -> Person {
+        let person = self.person(name).await;
+        self.sql("update users set role = 'admin' where id = $1", Some(&person.id)).await;
+        person
+    }
+
+    /// Runs the program with the cluster's settings, and `input` on its standard input; gives its
+    /// status and all that it printed.
+    pub(crate) async fn run(&self, arguments: &[&str], input: &str) -> (bool, String) {
+        process::run(self.site.next_settings(), arguments, input).await
+    }
+
+    /// How often something stands in the audit log.
+    pub(crate) async fn audited(&self, action: &str) -> i64 {
+        let mut db = self.database.connect().await;
+        let count = sqlx::query_scalar("select count(*) from audit_log where action = $1");
+        count.bind(action).fetch_one(&mut db).await.expect("the statement runs")
     }
 
     /// Runs a statement on the cluster's database.
@@ -222,8 +299,11 @@ impl Site {
         let prefix = format!("t{}", Uuid::now_v7().simple());
         let partitions = PARTITIONS.to_string();
         let redis = environment("TEST_REDIS_URLS");
+        let mails = Mails::new();
         let mut all = owned(&[
             ("APP_ENV", "development"),
+            // The timetable would run in each; tests of jobs ask for it.
+            ("NODE_ROLES", "edge,writer"),
             ("HTTP_ADDR", "127.0.0.1:0"),
             ("METRICS_ADDR", "127.0.0.1:0"),
             ("DATABASE_URL", &database.url),
@@ -234,13 +314,19 @@ impl Site {
             ("LOG_LEASE_MS", "1500"),
             ("DRAIN_WINDOW_MS", "200"),
             ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
-            ("RATE_ADDRESS", "10000"),
-            ("RATE_ADDRESS_BURST", "10000"),
-            ("RATE_AUTH", "10000"),
-            ("RATE_AUTH_BURST", "10000"),
+            ("MAIL_URL", &mails.url()),
+            ("MAIL_FROM", "Chat <no-reply@example.org>"),
+            ("PUBLIC_URL", PUBLIC_URL),
+            ("RATE_ADDRESS", "100000/10s"),
+            ("RATE_AUTH", "100000/10s"),
+            ("SIGN_IN_TRIES", "1000"),
         ]);
+        // All that Redis counts, and what sockets may ask.
+        for name in LIMITS {
+            all.push((name.to_owned(), "100000/10s".to_owned()));
+        }
         all.extend(owned(settings));
-        Self { settings: all, nodes: AtomicUsize::new(1) }
+        Self { settings: all, nodes: AtomicUsize::new(1), mails }
     }
 
     /// The cluster's settings, and the next node's name.

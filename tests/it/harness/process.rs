@@ -6,9 +6,13 @@ use std::process::Stdio;
 use chat_service::dev::ports::{free_port, loopback};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::AsyncWriteExt as _;
 use tokio::process::{Child, Command};
 
 use super::{eventually, metric, probe};
+
+/// Among the settings: the file that gets what the process says, at the level that is set.
+pub(crate) const LOG_TO: &str = "TEST_LOG_TO";
 
 pub(crate) struct NodeProcess {
     pub(crate) address: SocketAddr,
@@ -19,12 +23,26 @@ pub(crate) struct NodeProcess {
 
 impl NodeProcess {
     pub(super) async fn start(settings: Vec<(String, String)>) -> Self {
+        let mut node = Self::begin(settings);
+        node.is_ready().await;
+        node
+    }
+
+    /// Starts one that need not become ready.
+    pub(super) fn begin(settings: Vec<(String, String)>) -> Self {
         let address = loopback(free_port().expect("a port is free"));
         let metrics = loopback(free_port().expect("a port is free"));
         let child = spawn(&settings, address, metrics);
-        let mut node = Self { address, metrics, settings, child };
-        node.is_ready().await;
-        node
+        Self { address, metrics, settings, child }
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) {
+        self.child.wait().await.expect("it can be waited for");
+    }
+
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.metrics)
     }
 
     /// Ends it as a crash would.
@@ -48,7 +66,7 @@ impl NodeProcess {
         metric(self.metrics, name).await
     }
 
-    async fn is_ready(&mut self) {
+    pub(crate) async fn is_ready(&mut self) {
         let (address, child) = (self.address, &mut self.child);
         eventually("the node's process is ready", async || {
             let ended = child.try_wait().expect("it can be asked");
@@ -59,11 +77,37 @@ impl NodeProcess {
     }
 }
 
+/// Runs the program to its end; gives whether it succeeded, and all that it printed.
+pub(super) async fn run(
+    settings: Vec<(String, String)>,
+    arguments: &[&str],
+    input: &str,
+) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-service"));
+    command.args(arguments).envs(settings).env("LOG_LEVEL", "error").kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program is built");
+    let mut stdin = child.stdin.take().expect("it has a standard input");
+    // One that ends without reading is judged by what it says.
+    stdin.write_all(input.as_bytes()).await.ok();
+    drop(stdin);
+    let output = child.wait_with_output().await.expect("it can be waited for");
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(printed).expect("it prints text"))
+}
+
 fn spawn(settings: &[(String, String)], address: SocketAddr, metrics: SocketAddr) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chat-service"));
     command.arg("serve").envs(settings.iter().cloned());
     command.env("HTTP_ADDR", address.to_string()).env("METRICS_ADDR", metrics.to_string());
     // It ends with the test even where that is killed: the pipe is cut then.
-    command.env("EXIT_WITH_PARENT", "1").env("LOG_LEVEL", "error").stdin(Stdio::piped());
+    command.env("EXIT_WITH_PARENT", "1").stdin(Stdio::piped());
+    if let Some((_, path)) = settings.iter().rev().find(|(name, _)| name == LOG_TO) {
+        let log = std::fs::File::options().create(true).append(true).open(path);
+        let log = log.expect("it can be written");
+        command.stderr(log.try_clone().expect("it can be shared")).stdout(log);
+    } else {
+        command.env("LOG_LEVEL", "error");
+    }
     command.kill_on_drop(true).spawn().expect("the program is built")
 }

@@ -7,6 +7,7 @@ use chat_service::dev::ports::free_port;
 use chat_service::dev::{PostgresServer, RedisServer, Tools};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
@@ -123,6 +124,19 @@ impl PrivatePostgres {
         // A crash of the server must lose nothing that was acknowledged: as in production.
         let server = PostgresServer::start(&self.tools, &directory, Some(self.port), true).await;
         self.server = Some(server.expect(STARTS));
+    }
+
+    /// Stops it and starts it again as a standby, which only reads.
+    pub(crate) async fn restart_as_standby(&mut self) {
+        let mut db = PgConnection::connect(&self.url()).await.expect("it answers");
+        let data: String = sqlx::query_scalar("show data_directory")
+            .fetch_one(&mut db)
+            .await
+            .expect("it can be shown");
+        db.close().await.expect("it can be closed");
+        self.server.take().expect("it runs").stop().await;
+        std::fs::write(Path::new(&data).join("standby.signal"), "").expect("it can be written");
+        self.start_again().await;
     }
 
     fn server(&self) -> &PostgresServer {

@@ -17,10 +17,13 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use uuid::Uuid;
 
 use super::PATIENCE;
+use super::contract::check_frame;
 
 pub(crate) struct Socket {
     stream: WebSocketStream<TcpStream>,
     answers: HashMap<String, Value>,
+    /// What each request asked, by its id.
+    asked: HashMap<String, String>,
     /// Read, and not asked for yet.
     pushes: VecDeque<Value>,
     /// What the server answered to our offer of subprotocols.
@@ -92,6 +95,7 @@ impl Socket {
             protocol: protocol.and_then(|name| name.to_str().ok()).map(str::to_owned),
             stream,
             answers: HashMap::new(),
+            asked: HashMap::new(),
             pushes: VecDeque::new(),
             closed: None,
             requests: 0,
@@ -107,6 +111,7 @@ impl Socket {
     pub(crate) async fn ask(&mut self, event: &str, data: Value) -> String {
         self.requests += 1;
         let id = self.requests.to_string();
+        self.asked.insert(id.clone(), event.to_owned());
         let frame = json!({ "id": id, "event": event, "data": data });
         self.send_raw(frame.to_string()).await;
         id
@@ -245,7 +250,10 @@ impl Socket {
             let frame = timeout(PATIENCE, self.stream.next()).await;
             match frame.expect("the node says something, or pings") {
                 Some(Ok(Message::Text(text))) => {
-                    return Some(serde_json::from_str(&text).expect("frames are JSON"));
+                    let frame: Value = serde_json::from_str(&text).expect("frames are JSON");
+                    let asked = frame["id"].as_str().and_then(|id| self.asked.remove(id));
+                    check_frame(&frame, asked.as_deref());
+                    return Some(frame);
                 }
                 Some(Ok(Message::Close(frame))) => {
                     self.closed.get_or_insert(frame.map_or(0, |frame| frame.code.into()));

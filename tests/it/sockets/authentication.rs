@@ -99,6 +99,7 @@ async fn who_does_not_authenticate_in_time_is_out() {
     assert_eq!(code, 4401);
 }
 
+/// R-WS-2, F48.
 #[tokio::test]
 async fn a_foreign_origin_is_refused_before_the_upgrade() {
     let app = TestApp::start_with(&[("ALLOWED_ORIGINS", "https://chat.example")]).await;
@@ -109,7 +110,22 @@ async fn a_foreign_origin_is_refused_before_the_upgrade() {
         Socket::open(app.address, &headers).await.err()
     };
     assert_eq!(from("https://chat.example").await, None);
-    for foreign in ["https://evil.example", "null", "https://chat.example.evil.example"] {
+    for foreign in [
+        "https://evil.example",
+        "null",
+        "",
+        "http://chat.example",
+        "https://chat.example:8443",
+        "https://chat.example.",
+        "https://chat.example/",
+        "https://CHAT.example",
+        "https://sub.chat.example",
+        "https://evilchat.example",
+        "https://chat.example.evil.example",
+        "https://evil.example/https://chat.example",
+        "https://chat.example, https://evil.example",
+        "file://",
+    ] {
         assert_eq!(from(foreign).await, Some(403), "{foreign}");
     }
 }
@@ -174,13 +190,13 @@ async fn the_end_of_a_session_closes_its_sockets_on_every_node_and_no_others() {
     other_session.request("subscribe", json!({ "events": ["*"] })).await;
 }
 
-/// What nobody announces is found out with the heartbeat.
+/// A suspension that ended no session is found out with the heartbeat.
 #[tokio::test]
-async fn the_end_of_a_session_is_noticed_though_it_was_not_announced() {
+async fn a_user_who_may_not_stay_is_noticed_with_the_heartbeat() {
     let app = TestApp::start_with(&[("SOCKET_HEARTBEAT_MS", "1000")]).await;
     let ann = app.person("ann").await;
     let mut socket = app.connect(&ann).await;
-    app.sql("update sessions set ended_at = now(), end_reason = 'revoked'", None).await;
+    app.sql("update users set suspended_at = now()", None).await;
     assert_eq!(socket.closed().await, 4403);
 }
 
