@@ -6,13 +6,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use sqlx::PgTransaction;
 use sqlx::types::time::OffsetDateTime;
 
 use super::Chats;
 use crate::error::{Error, Result};
 use crate::log::append::Request;
 use crate::log::command::Action;
-use crate::model::chat::{Chat, ChatAction};
+use crate::model::chat::{Chat, ChatAction, ChatKind};
 use crate::model::id::{ChatId, CommandId, UserId};
 use crate::model::time::Timestamp;
 use crate::store::invites::{self, InviteRow, NewInvite};
@@ -70,7 +71,7 @@ impl Chats {
             problems.push(("maxUses", format!("from 1 to {MOST_USES}")));
         }
         Error::of_fields(problems)?;
-        self.check_inviter(caller, chat).await?;
+        let mut db = self.hold_inviter(caller, chat).await?;
         let code = URL_SAFE_NO_PAD.encode(rand::random::<[u8; CODE_BYTES]>());
         let new = NewInvite {
             chat,
@@ -80,8 +81,9 @@ impl Chats {
             max_uses,
             most: MOST,
         };
-        let row = invites::add(&self.pool, new).await?;
+        let row = invites::add(&mut *db, new).await?;
         let row = row.ok_or(Error::Conflict("the chat has as many invites as it can"))?;
+        db.commit().await?;
         Ok(self.invite(row))
     }
 
@@ -93,7 +95,7 @@ impl Chats {
         before: Option<OffsetDateTime>,
         limit: usize,
     ) -> Result<(Vec<Invite>, Option<OffsetDateTime>)> {
-        self.check_inviter(caller, chat).await?;
+        drop(self.hold_inviter(caller, chat).await?);
         let most = i64::try_from(limit).unwrap_or(MOST) + 1;
         let mut rows = invites::list(&self.pool, chat, before, most).await?;
         let more = rows.len() > limit;
@@ -104,12 +106,11 @@ impl Chats {
 
     /// Ends a link.
     pub async fn revoke_invite(&self, caller: UserId, chat: ChatId, code: &str) -> Result<()> {
-        self.check_inviter(caller, chat).await?;
-        if invites::revoke(&self.pool, chat, code).await? {
-            Ok(())
-        } else {
-            Err(Error::NotFound("invite"))
+        let mut db = self.hold_inviter(caller, chat).await?;
+        if !invites::revoke(&mut *db, chat, code).await? {
+            return Err(Error::NotFound("invite"));
         }
+        Ok(db.commit().await?)
     }
 
     /// What is behind a link.
@@ -134,11 +135,13 @@ impl Chats {
         self.find(caller, chat).await
     }
 
-    async fn check_inviter(&self, caller: UserId, chat: ChatId) -> Result<()> {
-        let role = members::role(&self.pool, chat, caller).await?;
-        let role = role.ok_or(Error::NotFound("chat"))?;
-        if role.may(ChatAction::Invite) {
-            Ok(())
+    /// A transaction in which the caller may make and revoke invites, and goes on to until its end.
+    async fn hold_inviter(&self, caller: UserId, chat: ChatId) -> Result<PgTransaction<'static>> {
+        let mut db = self.pool.begin().await?;
+        let held = members::hold_role(&mut *db, chat, caller).await?;
+        let (role, kind) = held.ok_or(Error::NotFound("chat"))?;
+        if kind == ChatKind::Group && role.may(ChatAction::Invite) {
+            Ok(db)
         } else {
             Err(Error::Forbidden("this is not yours to do"))
         }

@@ -6,7 +6,7 @@ use sqlx::types::time::OffsetDateTime;
 use sqlx::{FromRow, PgExecutor};
 
 use crate::error::Result;
-use crate::model::chat::{Pair, Role};
+use crate::model::chat::{ChatKind, Pair, Role};
 use crate::model::id::{ChatId, UserId};
 
 /// A member's row, without the person.
@@ -45,6 +45,26 @@ pub async fn role(
     .fetch_optional(db)
     .await?;
     Ok(role.as_deref().and_then(Role::parse))
+}
+
+/// The same in a group, held until the transaction ends: the role is not taken away meanwhile.
+pub async fn hold_role(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    user: UserId,
+) -> Result<Option<(Role, ChatKind)>> {
+    let found: Option<(String, String)> = sqlx::query_as(
+        "select m.role, c.kind
+         from chat_members m
+         join chats c on c.id = m.chat_id
+         where m.chat_id = $1 and m.user_id = $2 and m.left_seq is null and c.deleted_at is null
+         for share of m",
+    )
+    .bind(chat)
+    .bind(user)
+    .fetch_optional(db)
+    .await?;
+    Ok(found.and_then(|(role, kind)| Some((Role::parse(&role)?, ChatKind::parse(&kind)?))))
 }
 
 /// Where a chat stands in the log.
