@@ -41,10 +41,14 @@ fi
 
 url=$(grep -Eo '"(http|url)": *"http://[^"]+"' "$CLUSTER" | grep -Eo 'http://[^"]+' | head -n 1)
 [[ -n $url ]] || { echo "$CLUSTER names no node"; exit 1; }
+admin=$(grep -A 3 '"admin"' "$CLUSTER" | tr -d '\n')
+field() { grep -Eo "\"$1\": *\"[^\"]+\"" <<<"$admin" | cut -d '"' -f 4; }
 
 # Where it keeps what it has found. One worker: the tool's own threads trip over each other.
 mkdir -p "$DIR" && cd "$DIR"
 export PYTHONDONTWRITEBYTECODE=1
+export CHAT_ADMIN_LOGIN CHAT_ADMIN_PASSWORD
+CHAT_ADMIN_LOGIN=$(field login) CHAT_ADMIN_PASSWORD=$(field password)
 CHAT_URL=$url PYTHONPATH=$ROOT/scripts SCHEMATHESIS_HOOKS=schemathesis_hooks \
   "$TOOL/bin/schemathesis" --config-file "$ROOT/scripts/schemathesis.toml" \
   run "$url/docs/openapi.json" --checks all --phases examples,coverage,fuzzing \
