@@ -5,6 +5,8 @@
 //! compares the two.
 
 mod mail;
+mod rates;
+mod variables;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -18,9 +20,6 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::keyring::{Keyring, Material};
 use crate::origin::is_origin;
-
-mod rates;
-mod variables;
 
 pub use mail::{Mail, MailTransport};
 pub use rates::{MOST_QUOTAS, Quota, Quotas, Rates};

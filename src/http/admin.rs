@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::extract::{ApiJson, ApiPath, ApiQuery};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, moment};
 use crate::accounts::{AccountFilter, Accounts, AuditFilter, Caller, Client, Operator};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -242,9 +242,7 @@ impl std::str::FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (at, id) = text.split_once(' ').ok_or(())?;
-        let nanos: i128 = at.parse().map_err(|_| ())?;
-        let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| ())?;
-        Ok(Self(at, id.parse().map_err(|_| ())?))
+        Ok(Self(moment(at)?, id.parse().map_err(|_| ())?))
     }
 }
 

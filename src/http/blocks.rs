@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use time::OffsetDateTime;
 
 use super::extract::{ApiPath, ApiQuery};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, moment};
 use crate::accounts::{Accounts, Caller};
 use crate::error::Result;
 use crate::model::id::UserId;
@@ -90,8 +90,6 @@ impl FromStr for AfterBlock {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (at, user) = text.split_once(',').ok_or(())?;
-        let nanos = at.parse().map_err(|_| ())?;
-        let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| ())?;
-        Ok(Self(at, user.parse().map_err(|_| ())?))
+        Ok(Self(moment(at)?, user.parse().map_err(|_| ())?))
     }
 }

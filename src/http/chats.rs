@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::extract::{ApiJson, ApiPath, ApiQuery};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, moment};
 use crate::accounts::Caller;
 use crate::chats::{Chats, GroupPatch, ListPosition, NewGroup};
 use crate::error::Result;
@@ -269,11 +269,6 @@ impl FromStr for AfterMember {
         let (at, user) = text.split_once(',').ok_or(())?;
         Ok(Self(moment(at)?, user.parse().map_err(|_| ())?))
     }
-}
-
-fn moment(text: &str) -> Result<OffsetDateTime, ()> {
-    let nanos = text.parse().map_err(|_| ())?;
-    OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| ())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::extract::{ApiJson, ApiPath, ApiQuery};
-use super::page::{Page, PageQuery};
+use super::page::{Page, PageQuery, moment};
 use crate::accounts::Caller;
 use crate::chats::{Chats, Invite, InvitePreview};
 use crate::error::Result;
@@ -147,7 +147,6 @@ impl std::str::FromStr for Before {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let nanos = text.parse().map_err(|_| ())?;
-        OffsetDateTime::from_unix_timestamp_nanos(nanos).map(Self).map_err(|_| ())
+        moment(text).map(Self)
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use crate::error::{Error, Result};
 
@@ -82,6 +83,12 @@ impl<T> Page<T> {
         let next_cursor = last.map(|item| URL_SAFE_NO_PAD.encode(position(item).to_string()));
         Self { items, next_cursor }
     }
+}
+
+/// A moment as cursors hold it: nanoseconds of Unix time, as `unix_timestamp_nanos` gives them.
+pub(super) fn moment(text: &str) -> Result<OffsetDateTime, ()> {
+    let nanos = text.parse().map_err(|_| ())?;
+    OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| ())
 }
 
 #[cfg(test)]
