@@ -33,8 +33,8 @@ pub enum Error {
     Conflict(&'static str),
     #[error("larger than {limit} bytes")]
     TooLarge { limit: usize },
-    #[error("the content type is not supported")]
-    UnsupportedMedia,
+    #[error("{0}")]
+    UnsupportedMedia(&'static str),
     #[error("too many requests")]
     RateLimited { retry_after: Duration },
     /// A part is out of reach; the same request may be sent again after a while.
@@ -100,7 +100,7 @@ impl Error {
             Self::NotFound(_) => "notFound",
             Self::Conflict(_) => "conflict",
             Self::TooLarge { .. } => "tooLarge",
-            Self::UnsupportedMedia => "unsupportedMedia",
+            Self::UnsupportedMedia(_) => "unsupportedMedia",
             Self::RateLimited { .. } => "rateLimited",
             Self::Unavailable { .. } => "unavailable",
             Self::Timeout => "timeout",
@@ -117,7 +117,7 @@ impl Error {
             Self::NotFound(_) => 404,
             Self::Conflict(_) => 409,
             Self::TooLarge { .. } => 413,
-            Self::UnsupportedMedia => 415,
+            Self::UnsupportedMedia(_) => 415,
             Self::Invalid(_) => 422,
             Self::RateLimited { .. } => 429,
             Self::Internal(_) => 500,
@@ -254,7 +254,7 @@ mod tests {
             (Error::NotFound("chat"), "notFound", 404),
             (Error::Conflict("username"), "conflict", 409),
             (Error::TooLarge { limit: 1 }, "tooLarge", 413),
-            (Error::UnsupportedMedia, "unsupportedMedia", 415),
+            (Error::UnsupportedMedia("x"), "unsupportedMedia", 415),
             (Error::RateLimited { retry_after: after }, "rateLimited", 429),
             (Error::unavailable("x"), "unavailable", 503),
             (Error::Timeout, "timeout", 504),

@@ -25,7 +25,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         if !is_json(request.headers()) {
-            return Err(Error::UnsupportedMedia);
+            return Err(Error::UnsupportedMedia("the content type is not supported"));
         }
         let limit = Arc::<Config>::from_ref(state).limits.request_bytes;
         if declared_length(request.headers()).is_some_and(|length| length > limit as u64) {
