@@ -30,7 +30,7 @@
 //!
 //! # Who may import whom
 //! From the bottom: `model` (nothing), `error`, `origin`, `keyring` and `config`, `protocol`,
-//! `metrics`, `store` (all SQL; knows no HTTP), `mail`, `log` (all of Redis Streams), `cluster`,
+//! `metrics`, `store` (all SQL; knows no HTTP), `mail`, `media` (what is in a file), `log` (all of Redis Streams), `cluster`,
 //! `limits`, `writer`, `fanout` and `presence` (know no requests), `jobs` (work by the clock), the use cases
 //! `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which
 //! puts it together. `admin` is an edge as well: the command line of operators.
@@ -53,6 +53,7 @@ pub mod lifeline;
 pub mod limits;
 pub mod log;
 pub mod mail;
+pub mod media;
 pub mod messages;
 pub mod metrics;
 pub mod model;

@@ -24,6 +24,7 @@ const RANKS: &[(&str, &[&str])] = &[
     ("protocol", &["model"]),
     ("store", &["model", "error", "config"]),
     ("mail", &["model", "config", "metrics"]),
+    ("media", &["model", "error"]),
     ("log", &["model", "error", "config", "metrics", "protocol"]),
     ("cluster", &["log"]),
     ("limits", &["model", "error", "config", "metrics", "log"]),

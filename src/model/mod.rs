@@ -3,6 +3,7 @@
 pub mod account;
 pub mod chat;
 pub mod event;
+pub mod file;
 pub mod id;
 pub mod message;
 pub mod presence;
