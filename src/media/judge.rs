@@ -108,7 +108,8 @@ fn candidates(head: &[u8]) -> Result<Vec<&'static Type>, Refused> {
         _ if starts(b"7z\xbc\xaf\x27\x1c") => &[&SEVEN_ZIP],
         _ if starts(b"Rar!\x1a\x07") => &[&RAR],
         _ if starts(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") => &COMPOUNDS,
-        _ if starts(b"fLaC\0") => &[&FLAC],
+        // Its first block is always the same, and may be the last.
+        [b'f', b'L', b'a', b'C', 0 | 0x80, ..] => &[&FLAC],
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => &[&WEBP],
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => &[&WAV],
         [b'I', b'D', b'3', 2..=4, _, _, a, b, c, d, ..] if (a | b | c | d) & 0x80 == 0 => &[&MP3],

@@ -36,6 +36,8 @@ mod judge;
 pub mod limits;
 pub mod name;
 mod picture;
+#[cfg(test)]
+mod tests;
 mod timed;
 mod types;
 mod workers;

@@ -13,6 +13,7 @@ use lofty::config::{ParseOptions, ParsingMode};
 use lofty::file::{AudioFile as _, FileType};
 use lofty::probe::Probe;
 
+use self::mp4::Movie;
 use super::limits::Source;
 use super::{Examined, Facts, Refused, Verdict, unbroken};
 use crate::model::file::FileKind;
@@ -21,15 +22,10 @@ use crate::model::file::FileKind;
 const MAX_DURATION: Duration = Duration::from_hours(1000);
 
 pub(super) fn examine(path: &Path, verdict: &Verdict, out: &Path) -> Result<Examined, Refused> {
-    let read = || match verdict.mime {
-        "video/mp4" | "video/quicktime" | "audio/mp4" => mp4::read(path),
-        "video/webm" | "audio/webm" => Ok(mp4::Movie { facts: webm::read(path)?, notes: vec![] }),
-        mime => Ok(mp4::Movie { facts: sound(path, mime)?, notes: vec![] }),
-    };
-    let mut movie = match unbroken(read) {
+    let mut movie = match unbroken(|| read(path, verdict.mime)) {
         Ok(movie) => movie,
         Err(Refused::Io(error)) => return Err(Refused::Io(error)),
-        Err(_) => mp4::Movie::default(),
+        Err(_) => Movie::default(),
     };
     movie.facts.duration =
         movie.facts.duration.filter(|time| !time.is_zero() && *time < MAX_DURATION);
@@ -43,6 +39,15 @@ pub(super) fn examine(path: &Path, verdict: &Verdict, out: &Path) -> Result<Exam
         mp4::blank(path, out, &movie.notes)?;
     }
     Ok(Examined { facts: movie.facts, rewritten, picture: None })
+}
+
+pub(super) fn read(path: &Path, mime: &str) -> Result<Movie, Refused> {
+    let facts = match mime {
+        "video/mp4" | "video/quicktime" | "audio/mp4" => return mp4::read(path),
+        "video/webm" | "audio/webm" => webm::read(path)?,
+        _ => sound(path, mime)?,
+    };
+    Ok(Movie { facts, notes: Vec::new() })
 }
 
 fn sound(path: &Path, mime: &str) -> Result<Facts, Refused> {

@@ -19,8 +19,8 @@ const MAX_DEPTH: u8 = 4;
 const DAMAGED: Refused = Refused::Broken("the movie is damaged");
 
 #[derive(Default)]
-pub(super) struct Movie {
-    pub(super) facts: Facts,
+pub(in crate::media) struct Movie {
+    pub(in crate::media) facts: Facts,
     pub(super) notes: Vec<Note>,
 }
 
