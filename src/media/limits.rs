@@ -26,8 +26,10 @@ pub(super) const MAX_EDGE: u32 = 32_767;
 /// Of one animation.
 pub(super) const MAX_FRAMES: u32 = 2_000;
 
-/// Over all frames of one animation: some two seconds of a core.
-pub(super) const MAX_ANIMATED_PIXELS: u64 = 256 << 20;
+/// Over all frames of one animation: a second or two of a core.
+pub(super) const MAX_GIF_PIXELS: u64 = 256 << 20;
+/// The same time, for what takes four times as long.
+pub(super) const MAX_WEBP_PIXELS: u64 = 80 << 20;
 
 /// What the rows of one PNG may unpack to.
 pub(super) const MAX_UNPACKED_BYTES: u64 = 256 << 20;
@@ -60,19 +62,22 @@ pub(super) fn check_memory(bytes: u64) -> Result<(), Refused> {
 }
 
 /// The frames of an animation that were met.
-#[derive(Default)]
 pub(super) struct Frames {
     count: u32,
-    pixels: u64,
+    pixels_left: u64,
 }
 
 impl Frames {
+    pub(super) fn within(pixels: u64) -> Self {
+        Self { count: 0, pixels_left: pixels }
+    }
+
     pub(super) fn add(&mut self, width: u32, height: u32) -> Result<(), Refused> {
         self.count += 1;
-        self.pixels += u64::from(width) * u64::from(height);
-        if self.count > MAX_FRAMES || self.pixels > MAX_ANIMATED_PIXELS {
-            return Err(Refused::TooMuch("the animation has too many frames"));
-        }
+        let left = self.pixels_left.checked_sub(u64::from(width) * u64::from(height));
+        self.pixels_left = left
+            .filter(|_| self.count <= MAX_FRAMES)
+            .ok_or(Refused::TooMuch("the animation has too many frames"))?;
         Ok(())
     }
 }

@@ -13,6 +13,9 @@ use crate::model::file::FileKind;
 /// Good enough to look at, and some 100 KiB at the largest size.
 const JPEG_QUALITY: u8 = 82;
 
+/// A photograph with some alpha is no good for lossless packing: it is laid on white instead.
+const MAX_WEBP_BYTES: usize = 512 << 10;
+
 const FAILED: Refused = Refused::Broken("the picture has no thumbnail");
 
 /// How large a thumbnail is. None is larger than its picture.
@@ -24,7 +27,7 @@ pub enum Size {
     Square(u32),
 }
 
-/// JPEG, or lossless WebP where something shines through.
+/// JPEG, or lossless WebP where something shines through and is not too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Thumbnail {
     pub bytes: Vec<u8>,
@@ -40,6 +43,8 @@ pub struct Picture {
     image: DynamicImage,
     full_size: (u32, u32),
     orientation: Orientation,
+    /// In which its colours are to be seen, where that is not sRGB.
+    profile: Option<&'static [u8]>,
 }
 
 impl Picture {
@@ -59,12 +64,16 @@ impl Picture {
         full_size: (u32, u32),
         orientation: Orientation,
     ) -> Self {
-        Self { image, full_size, orientation }
+        Self { image, full_size, orientation, profile: None }
     }
 
     /// Where what was decoded was smaller already.
     pub(super) fn with_full_size(self, width: u32, height: u32) -> Self {
         Self { full_size: (width, height), ..self }
+    }
+
+    pub(super) fn with_profile(self, profile: &'static [u8]) -> Self {
+        Self { profile: Some(profile), ..self }
     }
 
     /// Width and height of the original, upright.
@@ -93,10 +102,17 @@ impl Picture {
             let pixels = small.as_bytes();
             let encoder = WebPEncoder::new(&mut bytes);
             encoder.encode(pixels, width, height, ColorType::Rgba8).map_err(|_| FAILED)?;
-            return Ok(Thumbnail { bytes, mime: "image/webp", width, height });
+            if bytes.len() <= MAX_WEBP_BYTES {
+                return Ok(Thumbnail { bytes, mime: "image/webp", width, height });
+            }
+            bytes.clear();
+            lay_on_white(&mut small);
         }
         let small = DynamicImage::ImageRgb8(small.into_rgb8());
-        let encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
+        let mut encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
+        if let Some(profile) = self.profile {
+            encoder.set_icc_profile(profile.to_vec()).map_err(|_| FAILED)?;
+        }
         encoder
             .write_image(small.as_bytes(), width, height, image::ExtendedColorType::Rgb8)
             .map_err(|_| FAILED)?;
@@ -134,6 +150,17 @@ fn resize(image: &DynamicImage, width: u32, height: u32) -> DynamicImage {
         return image.clone();
     }
     image.thumbnail_exact(width, height)
+}
+
+fn lay_on_white(image: &mut DynamicImage) {
+    let DynamicImage::ImageRgba8(pixels) = image else { return };
+    for pixel in pixels.pixels_mut() {
+        let alpha = u16::from(pixel.0[3]);
+        for colour in &mut pixel.0[..3] {
+            let mixed = (u16::from(*colour) * alpha + 255 * (255 - alpha)) / 255;
+            *colour = u8::try_from(mixed).unwrap_or(u8::MAX);
+        }
+    }
 }
 
 /// Whether width and height change places.

@@ -11,7 +11,7 @@ use image::metadata::Orientation;
 
 use super::reduce::Reducer;
 use crate::media::Refused;
-use crate::media::limits::{Frames, Source, check_memory, check_size};
+use crate::media::limits::{Frames, MAX_GIF_PIXELS, Source, check_memory, check_size};
 use crate::media::picture::Picture;
 
 const DAMAGED: Refused = Refused::Broken("the GIF is damaged");
@@ -25,7 +25,7 @@ pub(super) fn clean(source: &mut Source, out: &mut impl Write) -> Result<(), Ref
     check_size(edge(6), edge(8))?;
     out.write_all(&start)?;
     copy_colours(start[10], source, out)?;
-    let mut frames = Frames::default();
+    let mut frames = Frames::within(MAX_GIF_PIXELS);
     loop {
         match source.byte()? {
             0x21 => copy_extension(source, out)?,
@@ -105,7 +105,7 @@ pub(super) fn decode(source: Source) -> Result<Picture, Refused> {
     let mut decoder = options.read_info(source).map_err(refused)?;
     let (width, height) = (u32::from(decoder.width()), u32::from(decoder.height()));
     check_size(width, height)?;
-    let mut frames = Frames::default();
+    let mut frames = Frames::within(MAX_GIF_PIXELS);
     let mut picture = None;
     let mut indices = Vec::new();
     while let Some(frame) = decoder.next_frame_info().map_err(refused)? {

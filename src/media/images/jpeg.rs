@@ -9,6 +9,7 @@ use std::io::{BufRead, Write};
 use image::metadata::Orientation;
 use jpeg_decoder::{Decoder, Error, PixelFormat};
 
+use super::colour::{display_p3, is_display_p3};
 use super::orientation::{exif, is_upright, of_exif};
 use super::reduce::{LONG_EDGE, Reducer, SHORT_EDGE};
 use crate::media::Refused;
@@ -23,6 +24,9 @@ const MAX_TABLES_BYTES: usize = 64 << 10;
 /// JFIF 1.02, square pixels, no thumbnail.
 const JFIF: &[u8] = b"\xff\xe0\0\x10JFIF\0\x01\x02\0\0\x01\0\x01\0\0";
 
+/// In front of a profile that is whole in one segment.
+const ICC: &[u8] = b"ICC_PROFILE\0\x01\x01";
+
 const DAMAGED: Refused = Refused::Broken("the JPEG is damaged");
 
 pub(super) struct Frame {
@@ -33,6 +37,7 @@ pub(super) struct Frame {
     /// Of all components, in whole blocks.
     samples: u64,
     orientation: Orientation,
+    is_display_p3: bool,
 }
 
 /// What stands before the first scan.
@@ -41,6 +46,7 @@ struct Head {
     frame: Option<Frame>,
     is_jfif: bool,
     orientation: Option<Orientation>,
+    is_display_p3: bool,
     tables: Vec<u8>,
 }
 
@@ -64,6 +70,10 @@ pub(super) fn clean(source: &mut Source, out: &mut impl Write) -> Result<Frame, 
         out.write_all(b"\xff\xe1\0\x22Exif\0\0")?;
         out.write_all(&exif(frame.orientation))?;
     }
+    frame.is_display_p3 = head.is_display_p3;
+    if frame.is_display_p3 {
+        write_segment(out, 0xe2, &[ICC, display_p3()].concat())?;
+    }
     out.write_all(&head.tables)?;
     copy_scans(source, &frame, out)?;
     // Whatever comes behind, such as a second picture or a page, is not copied.
@@ -86,6 +96,9 @@ impl Head {
             0xe0 if payload.starts_with(b"JFIF\0") => self.is_jfif = true,
             0xe1 if payload.starts_with(b"Exif\0\0") => {
                 self.orientation.get_or_insert_with(|| of_exif(&payload[6..]));
+            }
+            0xe2 => {
+                self.is_display_p3 |= payload.strip_prefix(ICC).is_some_and(is_display_p3);
             }
             // How colours are to be read.
             0xee if payload.len() >= 12 && payload.starts_with(b"Adobe") => {
@@ -219,6 +232,7 @@ fn frame(marker: u8, payload: &[u8]) -> Result<Frame, Refused> {
         is_progressive,
         samples,
         orientation: Orientation::NoTransforms,
+        is_display_p3: false,
     })
 }
 
@@ -279,7 +293,8 @@ pub(super) fn decode(source: Source, frame: &Frame) -> Result<Picture, Refused> 
         reducer.push(&row);
     }
     let picture = reducer.finish(frame.orientation)?;
-    Ok(picture.with_full_size(frame.width.into(), frame.height.into()))
+    let picture = picture.with_full_size(frame.width.into(), frame.height.into());
+    Ok(if frame.is_display_p3 { picture.with_profile(display_p3()) } else { picture })
 }
 
 /// Without profiles of inks, which are for print.

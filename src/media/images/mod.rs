@@ -4,6 +4,7 @@
 //! reads the cleaned file to its end and gives a reduced [`Picture`]. Cleaning never needs more
 //! memory than one segment; decoding first reckons what it will need.
 
+mod colour;
 mod gif;
 mod jpeg;
 mod orientation;

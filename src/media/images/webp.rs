@@ -11,7 +11,7 @@ use image_webp::{DecodingError, WebPDecoder};
 use super::orientation::{exif, is_upright, of_exif};
 use super::reduce::Reducer;
 use crate::media::Refused;
-use crate::media::limits::{Frames, Source, check_memory, check_size};
+use crate::media::limits::{Frames, MAX_WEBP_PIXELS, Source, check_memory, check_size};
 use crate::media::picture::Picture;
 
 const ALPHA: u8 = 0x10;
@@ -57,7 +57,7 @@ pub(super) fn clean(source: &mut Source, out: &mut (impl Write + Seek)) -> Resul
         size: None,
         flags: None,
         orientation: Orientation::NoTransforms,
-        frames: Frames::default(),
+        frames: Frames::within(MAX_WEBP_PIXELS),
         has_picture: false,
     };
     // What is behind the declared end is not read.
@@ -235,19 +235,19 @@ pub(super) fn decode(source: Source, header: &Header) -> Result<Picture, Refused
         return Err(DAMAGED);
     }
     let channels: usize = if decoder.has_alpha() { 4 } else { 3 };
-    // By the pixel: what the decoder holds beside the picture.
+    // Half bytes a pixel: what the decoder holds beside the picture.
     let beside = match (decoder.is_animated(), decoder.is_lossy(), decoder.has_alpha()) {
         // The canvas, a frame, and what the frame is made of.
-        (true, ..) => 4 + 4 + 3,
+        (true, ..) => 2 * (4 + 4 + 3),
         // Luma, and the two colours at a quarter each; and alpha.
-        (false, true, false) => 2,
-        (false, true, true) => 3,
+        (false, true, false) => 3,
+        (false, true, true) => 5,
         (false, false, true) => 1,
-        (false, false, false) => 4,
+        (false, false, false) => 8,
     };
     let pixels = u64::from(width) * u64::from(height);
     let reduced = Reducer::bytes(width, height, channels as u64);
-    let while_decoding = pixels * beside + file_bytes;
+    let while_decoding = pixels * beside / 2 + file_bytes;
     check_memory(pixels * channels as u64 + reduced.max(while_decoding))?;
     let mut buffer = vec![0; decoder.output_buffer_size().ok_or(DAMAGED)?];
     if decoder.is_animated() {

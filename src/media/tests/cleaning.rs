@@ -29,7 +29,7 @@ fn nothing_of_a_camera_is_left_but_what_turns_the_picture_upright() {
     let exif = make::camera_exif(6);
     let sent = [
         make::jpeg_of_a_camera(6),
-        make::with_chunk(&make::png(48, 32, 3), b"eXIf", &exif),
+        make::with_chunk(&make::png(48, 32, 3), *b"eXIf", &exif),
         make::webp(48, 32, Some(exif)),
     ];
     for sent in sent {
@@ -46,6 +46,35 @@ fn nothing_of_a_camera_is_left_but_what_turns_the_picture_upright() {
         let (again, _) = cleaned(&kept);
         assert_eq!(again, kept, "what is clean stays as it is");
     }
+}
+
+/// The profile of a phone says its colours; what else it says, and other profiles, go.
+#[test]
+fn of_profiles_only_display_p3_is_kept_and_that_is_ours() {
+    let text = |text: &str| {
+        let text = moxcms::LocalizableString::new("en".into(), "US".into(), text.into());
+        Some(moxcms::ProfileText::Localizable(vec![text]))
+    };
+    let with_profile = |mut profile: moxcms::ColorProfile| {
+        profile.device_model = text("serial 4711");
+        let segment = [b"ICC_PROFILE\0\x01\x01".as_slice(), &profile.encode().unwrap()].concat();
+        make::with_segment(&make::jpeg(48, 32), 0xe2, &segment)
+    };
+    let profile_in = |jpeg: &[u8]| {
+        let mut decoder = jpeg_decoder::Decoder::new(jpeg);
+        decoder.decode().unwrap();
+        decoder.icc_profile()
+    };
+    let (kept, picture) = cleaned(&with_profile(moxcms::ColorProfile::new_display_p3()));
+    let ours = profile_in(&kept).unwrap();
+    assert!(ours.len() < 1024 && !ours.windows(4).any(|part| part == b"\x004\x007"));
+    let read = moxcms::ColorProfile::new_from_slice(&ours).unwrap();
+    assert!(read.device_model.is_none());
+    let small = picture.thumbnail(Size::Within(16)).unwrap();
+    assert_eq!(profile_in(&small.bytes), Some(ours));
+    assert_eq!(cleaned(&kept).0, kept);
+    let (kept, _) = cleaned(&with_profile(moxcms::ColorProfile::new_adobe_rgb()));
+    assert_eq!(profile_in(&kept), None);
 }
 
 #[test]
@@ -126,7 +155,7 @@ fn thumbnails_show_the_picture() {
 #[test]
 fn a_video_forgets_where_it_was_made_and_music_keeps_its_title() {
     let folder = Folder::new();
-    let sent = make::mp4(b"isom");
+    let sent = make::mp4(*b"isom");
     let path = folder.write(&sent);
     let (_, examined) = take(&path, &folder.out(), Some("video/mp4"), "").unwrap();
     assert_eq!(examined.facts.duration, Some(Duration::from_millis(2500)));

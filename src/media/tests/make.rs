@@ -100,23 +100,23 @@ fn png_of(
     bytes
 }
 
-pub(super) fn chunk(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+pub(super) fn chunk(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let mut sum = crc32fast::Hasher::new();
-    sum.update(kind);
+    sum.update(&kind);
     sum.update(payload);
     let bytes = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&bytes, kind.as_slice(), payload, &sum.finalize().to_be_bytes()].concat()
 }
 
 /// With a chunk behind the header.
-pub(super) fn with_chunk(png: &[u8], kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+pub(super) fn with_chunk(png: &[u8], kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     [&png[..33], &chunk(kind, payload), &png[33..]].concat()
 }
 
 /// With another header: width, height, bits, kind of colour, and whether it is interlaced.
 pub(super) fn with_header(png: &[u8], width: u32, height: u32, rest: [u8; 5]) -> Vec<u8> {
     let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &rest].concat();
-    [&png[..8], &chunk(b"IHDR", &header), &png[33..]].concat()
+    [&png[..8], &chunk(*b"IHDR", &header), &png[33..]].concat()
 }
 
 pub(super) fn gif(width: u16, height: u16, frames: usize) -> Vec<u8> {
@@ -159,28 +159,28 @@ pub(super) fn lossy_webp() -> Vec<u8> {
 pub(super) fn animated_webp(frames: usize) -> Vec<u8> {
     let still = webp(8, 8, None);
     let picture = &still[12..];
-    let frame = [&[0; 6][..], &[7, 0, 0, 7, 0, 0, 100, 0, 0, 0], picture, &riff(b"EXIF", b"GPS!")];
-    let mut body = riff(b"VP8X", &[0x02, 0, 0, 0, 7, 0, 0, 7, 0, 0]);
-    body.extend(riff(b"ANIM", &[0, 0, 0, 0, 0, 0]));
+    let frame = [&[0; 6][..], &[7, 0, 0, 7, 0, 0, 100, 0, 0, 0], picture, &riff(*b"EXIF", b"GPS!")];
+    let mut body = riff(*b"VP8X", &[0x02, 0, 0, 0, 7, 0, 0, 7, 0, 0]);
+    body.extend(riff(*b"ANIM", &[0, 0, 0, 0, 0, 0]));
     for _ in 0..frames {
-        body.extend(riff(b"ANMF", &frame.concat()));
+        body.extend(riff(*b"ANMF", &frame.concat()));
     }
-    riff(b"RIFF", &[b"WEBP", body.as_slice()].concat())
+    riff(*b"RIFF", &[b"WEBP", body.as_slice()].concat())
 }
 
-pub(super) fn riff(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+pub(super) fn riff(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let bytes = u32::try_from(payload.len()).unwrap().to_le_bytes();
     let padding: &[u8] = if payload.len() % 2 == 1 { &[0] } else { &[] };
     [kind.as_slice(), &bytes, payload, padding].concat()
 }
 
-pub(super) fn mp4_box(kind: &[u8; 4], payload: &[u8]) -> Vec<u8> {
+pub(super) fn mp4_box(kind: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let bytes = u32::try_from(payload.len() + 8).unwrap().to_be_bytes();
-    [bytes.as_slice(), kind, payload].concat()
+    [bytes.as_slice(), &kind, payload].concat()
 }
 
 /// Two and a half seconds of 640 by 360, filmed upright, at a place.
-pub(super) fn mp4(brand: &[u8; 4]) -> Vec<u8> {
+pub(super) fn mp4(brand: [u8; 4]) -> Vec<u8> {
     let mut header = vec![0; 100];
     header[12..16].copy_from_slice(&1000_u32.to_be_bytes());
     header[16..20].copy_from_slice(&2500_u32.to_be_bytes());
@@ -189,10 +189,10 @@ pub(super) fn mp4(brand: &[u8; 4]) -> Vec<u8> {
     track[52..56].copy_from_slice(&(-0x1_0000_i32).to_be_bytes());
     track[76..80].copy_from_slice(&(640_u32 << 16).to_be_bytes());
     track[80..84].copy_from_slice(&(360_u32 << 16).to_be_bytes());
-    let place = mp4_box(b"udta", &mp4_box(b"\xa9xyz", b"\0\x12\x15\xc7+52.5200+013.4050/"));
-    let track = mp4_box(b"trak", &mp4_box(b"tkhd", &track));
-    let movie = [mp4_box(b"mvhd", &header), track, place].concat();
-    [mp4_box(b"ftyp", &[brand.as_slice(), &[0; 4], brand].concat()), mp4_box(b"moov", &movie)]
+    let place = mp4_box(*b"udta", &mp4_box(*b"\xa9xyz", b"\0\x12\x15\xc7+52.5200+013.4050/"));
+    let track = mp4_box(*b"trak", &mp4_box(*b"tkhd", &track));
+    let movie = [mp4_box(*b"mvhd", &header), track, place].concat();
+    [mp4_box(*b"ftyp", &[brand.as_slice(), &[0; 4], &brand].concat()), mp4_box(*b"moov", &movie)]
         .concat()
 }
 
@@ -231,8 +231,8 @@ pub(super) fn adts() -> Vec<u8> {
 /// Two seconds of silence, 8 kHz.
 pub(super) fn wav() -> Vec<u8> {
     let format = b"\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0";
-    let body = [b"WAVE".as_slice(), &riff(b"fmt ", format), &riff(b"data", &[128; 16_000])];
-    riff(b"RIFF", &body.concat())
+    let body = [b"WAVE".as_slice(), &riff(*b"fmt ", format), &riff(*b"data", &[128; 16_000])];
+    riff(*b"RIFF", &body.concat())
 }
 
 /// Three seconds at 44.1 kHz, as the header says; no sound.
