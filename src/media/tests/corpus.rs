@@ -181,6 +181,12 @@ fn timed() -> Vec<Case> {
         case("MP4 with the place where it was made", "a.mp4", "video/mp4", &mp4),
         case("QuickTime", "a.mov", "video/quicktime", &make::mp4(*b"qt  ")),
         case("MP4 declared as sound", "a.m4a", "audio/mp4", &mp4),
+        case(
+            "MP4 in fragments, as a browser records it",
+            "a.mp4",
+            "audio/mp4",
+            &make::fragmented_mp4(),
+        ),
         case("MP4 cut off", "a.mp4", "video/mp4", &mp4[..60]),
         case("WebM with its duration", "a.webm", "video/webm", &make::webm(Some(3000.0))),
         case(

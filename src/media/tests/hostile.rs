@@ -29,7 +29,7 @@ fn good(mime: &str) -> Vec<Vec<u8>> {
             make::lossy_webp(),
             make::animated_webp(2),
         ],
-        "video/mp4" => vec![make::mp4(*b"isom")],
+        "video/mp4" => vec![make::mp4(*b"isom"), make::fragmented_mp4()],
         "video/webm" => vec![make::webm(None), make::webm(Some(1.0))],
         "audio/mpeg" => vec![make::mp3()[..4000].to_vec()],
         "audio/aac" => vec![make::adts()],

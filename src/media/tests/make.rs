@@ -196,6 +196,44 @@ pub(super) fn mp4(brand: [u8; 4]) -> Vec<u8> {
         .concat()
 }
 
+/// Two fragments of a second each, whose samples say how long they are or leave it to the track.
+pub(super) fn fragmented_mp4() -> Vec<u8> {
+    let mut header = vec![0; 100];
+    header[12..16].copy_from_slice(&1000_u32.to_be_bytes());
+    let mut track = vec![0; 84];
+    track[15] = 1;
+    let mut media = vec![0; 24];
+    media[12..16].copy_from_slice(&8000_u32.to_be_bytes());
+    let mut usual = vec![0; 24];
+    usual[7] = 1;
+    usual[12..16].copy_from_slice(&80_u32.to_be_bytes());
+    let track = [mp4_box(*b"tkhd", &track), mp4_box(*b"mdia", &mp4_box(*b"mdhd", &media))];
+    let movie = [
+        mp4_box(*b"mvhd", &header),
+        mp4_box(*b"trak", &track.concat()),
+        mp4_box(*b"mvex", &mp4_box(*b"trex", &usual)),
+    ];
+    let fragment = |start: u32, run: &[u8]| {
+        let parts = [
+            mp4_box(*b"tfhd", &[0, 0, 0, 0, 0, 0, 0, 1]),
+            mp4_box(*b"tfdt", &[&[0; 4], start.to_be_bytes().as_slice()].concat()),
+            mp4_box(*b"trun", run),
+        ];
+        let fragment = mp4_box(*b"moof", &mp4_box(*b"traf", &parts.concat()));
+        [fragment, mp4_box(*b"mdat", &[0; 10])].concat()
+    };
+    // A hundred as usual; and two, each with its duration and its size.
+    let usual = [0, 0, 0, 0, 0, 0, 0, 100];
+    let told = [0, 0, 3, 0, 0, 0, 0, 2, 0, 0, 0x0f, 0xa0, 0, 0, 0, 5, 0, 0, 0x0f, 0xa0, 0, 0, 0, 5];
+    [
+        mp4_box(*b"ftyp", b"iso5\0\0\0\0iso5"),
+        mp4_box(*b"moov", &movie.concat()),
+        fragment(0, &usual),
+        fragment(8000, &told),
+    ]
+    .concat()
+}
+
 /// As browsers record: with no length of anything, and no duration unless it is given.
 pub(super) fn webm(duration: Option<f64>) -> Vec<u8> {
     let mut bytes = b"\x1a\x45\xdf\xa3\x87\x42\x82\x84webm".to_vec();

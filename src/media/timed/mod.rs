@@ -3,6 +3,7 @@
 //!
 //! Of MP4 and QuickTime, also what names the place where a video was made is blanked.
 
+mod fragments;
 mod mp4;
 mod webm;
 

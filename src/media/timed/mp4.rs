@@ -9,12 +9,19 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use super::fragments::{Fragments, be32, be64};
 use crate::media::limits::Source;
 use crate::media::{Facts, Refused};
 
-/// Far more than a movie has tracks and notes.
-const MAX_BOXES: u32 = 4096;
+/// A recording of some hours, in fragments of a second.
+const MAX_BOXES: u32 = 200_000;
 const MAX_DEPTH: u8 = 4;
+
+/// Notes of a real movie; each is a place to write to.
+const MAX_NOTES: usize = 256;
+
+/// What is read of one box: the samples of a minute.
+const MAX_PAYLOAD_BYTES: u64 = 64 << 10;
 
 const DAMAGED: Refused = Refused::Broken("the movie is damaged");
 
@@ -39,6 +46,7 @@ struct Walk {
     /// Units a second.
     scale: u32,
     units: u64,
+    fragments: Fragments,
 }
 
 /// A box's frame, and where its payload lies.
@@ -53,7 +61,14 @@ struct Start {
 pub(super) fn read(path: &Path) -> Result<Movie, Refused> {
     let source = Source::open(path)?;
     let end = source.len()?;
-    let mut walk = Walk { source, boxes: 0, movie: Movie::default(), scale: 0, units: 0 };
+    let mut walk = Walk {
+        source,
+        boxes: 0,
+        movie: Movie::default(),
+        scale: 0,
+        units: 0,
+        fragments: Fragments::default(),
+    };
     if let Err(Refused::Io(error)) = walk.boxes(0, end, 0) {
         return Err(Refused::Io(error));
     }
@@ -62,6 +77,9 @@ pub(super) fn read(path: &Path) -> Result<Movie, Refused> {
     if walk.scale > 0 && is_known {
         let millis = u128::from(walk.units) * 1000 / u128::from(walk.scale);
         walk.movie.facts.duration = u64::try_from(millis).ok().map(Duration::from_millis);
+    }
+    if walk.movie.facts.duration.is_none_or(|time| time.is_zero()) {
+        walk.movie.facts.duration = walk.fragments.millis().map(Duration::from_millis);
     }
     Ok(walk.movie)
 }
@@ -77,17 +95,19 @@ impl Walk {
             let start = self.start(at, end)?;
             at = start.end;
             match &start.kind {
-                b"moov" | b"trak" | b"mvex" if depth < MAX_DEPTH => {
+                b"moov" | b"trak" | b"mdia" | b"mvex" | b"moof" | b"traf" if depth < MAX_DEPTH => {
                     self.boxes(start.payload, start.end, depth + 1)?;
                 }
                 b"mvhd" => self.duration(&start)?,
                 b"mehd" => self.fragments(&start)?,
-                b"tkhd" => self.track(&start)?,
-                b"udta" | b"meta" | b"uuid" => self.movie.notes.push(Note {
-                    kind_place: start.kind_place,
-                    payload_place: start.payload,
-                    payload_bytes: start.end - start.payload,
-                }),
+                b"tkhd" | b"mdhd" | b"trex" | b"tfhd" | b"tfdt" | b"trun" => {
+                    let payload = self.payload(&start)?;
+                    self.fragments.read(start.kind, &payload);
+                    if &start.kind == b"tkhd" {
+                        self.track(&payload);
+                    }
+                }
+                b"udta" | b"meta" | b"uuid" => self.note(&start)?,
                 _ => {}
             }
         }
@@ -109,58 +129,56 @@ impl Walk {
         Ok(Start { kind, kind_place: at + 4, payload: at + header, end: box_end })
     }
 
-    /// The first bytes of a payload, all of which have to be there.
-    fn payload<const N: usize>(&mut self, start: &Start) -> Result<[u8; N], Refused> {
-        if start.end - start.payload < N as u64 {
+    fn note(&mut self, start: &Start) -> Result<(), Refused> {
+        if self.movie.notes.len() == MAX_NOTES {
             return Err(DAMAGED);
         }
+        self.movie.notes.push(Note {
+            kind_place: start.kind_place,
+            payload_place: start.payload,
+            payload_bytes: start.end - start.payload,
+        });
+        Ok(())
+    }
+
+    fn payload(&mut self, start: &Start) -> Result<Vec<u8>, Refused> {
         self.source.seek(SeekFrom::Start(start.payload))?;
-        Ok(self.source.array()?)
+        let bytes = (start.end - start.payload).min(MAX_PAYLOAD_BYTES);
+        Ok(self.source.vec(usize::try_from(bytes).map_err(|_| DAMAGED)?)?)
     }
 
     fn duration(&mut self, start: &Start) -> Result<(), Refused> {
-        if self.payload::<1>(start)? == [0] {
-            let header: [u8; 20] = self.payload(start)?;
-            (self.scale, self.units) = (be32(&header, 12), be32(&header, 16).into());
+        let header = self.payload(start)?;
+        let read = if header.first() == Some(&0) {
+            be32(&header, 12).zip(be32(&header, 16).map(u64::from))
         } else {
-            let header: [u8; 32] = self.payload(start)?;
-            (self.scale, self.units) = (be32(&header, 20), be64(&header, 24));
-        }
-        Ok(())
-    }
-
-    /// The length of a movie in fragments stands apart.
-    fn fragments(&mut self, start: &Start) -> Result<(), Refused> {
-        let units = if self.payload::<1>(start)? == [0] {
-            be32(&self.payload::<8>(start)?, 4).into()
-        } else {
-            be64(&self.payload::<12>(start)?, 4)
+            be32(&header, 20).zip(be64(&header, 24))
         };
-        self.units = self.units.max(units);
+        (self.scale, self.units) = read.ok_or(DAMAGED)?;
         Ok(())
     }
 
-    fn track(&mut self, start: &Start) -> Result<(), Refused> {
-        let shift: usize = if self.payload::<1>(start)? == [0] { 0 } else { 12 };
-        // The longer form is read where there is one; the shorter ends earlier.
-        let mut header = [0; 96];
-        let bytes = 84 + shift;
-        if start.end - start.payload < bytes as u64 {
-            return Err(DAMAGED);
-        }
-        self.source.seek(SeekFrom::Start(start.payload))?;
-        self.source.read_exact(&mut header[..bytes])?;
-        let part = |at: usize| be32(&header, at + shift);
+    /// The length of a movie in fragments stands apart, if at all.
+    fn fragments(&mut self, start: &Start) -> Result<(), Refused> {
+        let header = self.payload(start)?;
+        let is_short = header.first() == Some(&0);
+        let units = if is_short { be32(&header, 4).map(u64::from) } else { be64(&header, 4) };
+        self.units = self.units.max(units.unwrap_or_default());
+        Ok(())
+    }
+
+    fn track(&mut self, header: &[u8]) {
+        let shift = if header.first() == Some(&0) { 0 } else { 12 };
+        let part = |at: usize| be32(header, at + shift).unwrap_or_default();
         // Fixed point: the whole pixels are the upper half.
         let (width, height) = (part(76) >> 16, part(80) >> 16);
         if width == 0 || height == 0 || self.movie.facts.width.is_some() {
-            return Ok(());
+            return;
         }
         // A matrix that puts x for y: turned by a quarter.
         let is_turned = part(40) == 0 && part(56) == 0 && part(44) != 0;
         let (width, height) = if is_turned { (height, width) } else { (width, height) };
         (self.movie.facts.width, self.movie.facts.height) = (Some(width), Some(height));
-        Ok(())
     }
 }
 
@@ -175,12 +193,4 @@ pub(super) fn blank(path: &Path, out: &Path, notes: &[Note]) -> Result<(), Refus
         std::io::copy(&mut std::io::repeat(0).take(note.payload_bytes), &mut copy)?;
     }
     Ok(())
-}
-
-fn be32(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..at + 4].iter().fold(0, |value, byte| (value << 8) | u32::from(*byte))
-}
-
-fn be64(bytes: &[u8], at: usize) -> u64 {
-    (u64::from(be32(bytes, at)) << 32) | u64::from(be32(bytes, at + 4))
 }
