@@ -146,20 +146,23 @@ fn matroska(head: &[u8]) -> Result<Vec<&'static Type>, Refused> {
 
 /// The brand says what is in the box. HEIC and AVIF look the same from afar.
 fn iso_media(head: &[u8]) -> Result<Vec<&'static Type>, Refused> {
-    let found: &[&'static Type] = match head.get(8..12) {
-        Some(b"qt  ") => &[&QUICKTIME],
-        Some(b"M4A " | b"M4B " | b"M4P ") => &[&M4A],
-        Some(
-            b"isom" | b"iso2" | b"iso3" | b"iso4" | b"iso5" | b"iso6" | b"mp41" | b"mp42" | b"avc1"
-            | b"M4V " | b"M4VH" | b"M4VP" | b"dash" | b"MSNV" | b"3gp4" | b"3gp5" | b"3gp6"
-            | b"mmp4",
-        ) => &[&MP4, &M4A],
-        Some(b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1" | b"avif" | b"avis") => {
-            return Err(Refused::Unsupported(
-                "HEIC and AVIF are not taken: send the picture as JPEG or WebP",
-            ));
-        }
-        _ => return Err(Refused::Unsupported("this kind of MP4 is not taken")),
+    let brand = head.get(8..12).unwrap_or_default();
+    let is = |known: &[&[u8]]| known.iter().any(|start| brand.starts_with(start));
+    let found: &[&'static Type] = if is(&[b"qt  "]) {
+        &[&QUICKTIME]
+    } else if is(&[b"M4A", b"M4B", b"M4P"]) {
+        &[&M4A]
+    } else if is(&[
+        b"iso", b"mp4", b"M4V", b"avc", b"hvc1", b"hev1", b"dash", b"cmf", b"3g", b"MSNV", b"XAVC",
+        b"mmp4", b"f4v ",
+    ]) {
+        &[&MP4, &M4A]
+    } else if is(&[b"hei", b"hevc", b"mif1", b"msf1", b"avif", b"avis"]) {
+        return Err(Refused::Unsupported(
+            "HEIC and AVIF are not taken: send the picture as JPEG or WebP",
+        ));
+    } else {
+        return Err(Refused::Unsupported("this kind of MP4 is not taken"));
     };
     Ok(found.to_vec())
 }

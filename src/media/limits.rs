@@ -40,8 +40,9 @@ pub(super) const MAX_SCANS: u32 = 32;
 /// Pixels times scans: each scan passes over all of them.
 pub(super) const MAX_SCANNED_PIXELS: u64 = 320 << 20;
 
-/// A job that takes longer than this is stopped at its next read.
-pub(super) const MAX_TIME: Duration = Duration::from_secs(10);
+/// A job that takes longer than this is stopped at its next read. The worst take two seconds of a
+/// core, so it is for what nobody has thought of, on a busy machine too.
+pub(super) const MAX_TIME: Duration = Duration::from_secs(30);
 
 /// Width and height that may be decoded at all.
 pub(super) fn check_size(width: u32, height: u32) -> Result<(), Refused> {
@@ -70,6 +71,10 @@ pub(super) struct Frames {
 impl Frames {
     pub(super) fn within(pixels: u64) -> Self {
         Self { count: 0, pixels_left: pixels }
+    }
+
+    pub(super) fn any(&self) -> bool {
+        self.count > 0
     }
 
     pub(super) fn add(&mut self, width: u32, height: u32) -> Result<(), Refused> {

@@ -2,7 +2,7 @@
 //! rows or buckets: files on a disk in, facts and cleaned files out.
 //!
 //! # What is done with what
-//! The type is read from the content ([`judge`]), has to be in the allow-list, and has to agree with
+//! The type is read from the content ([`judge()`]), has to be in the allow-list, and has to agree with
 //! what the sender declares; `application/octet-stream` declares nothing. The name decides only
 //! where the content leaves a choice.
 //!
@@ -101,6 +101,9 @@ impl From<Refused> for Error {
         match refused {
             Refused::Unsupported(why) | Refused::Active(why) => Self::UnsupportedMedia(why),
             Refused::Mismatch => Self::UnsupportedMedia("the content is not of the declared type"),
+            Refused::Io(cause) if cause.kind() == io::ErrorKind::StorageFull => {
+                Self::unavailable("room for files")
+            }
             Refused::Io(cause) => Self::internal(cause),
             refused => Self::invalid("file", refused.to_string()),
         }

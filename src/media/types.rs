@@ -212,4 +212,4 @@ pub(super) static UNKNOWN: &[&str] =
 
 /// Text that browsers act on. Declared so, it is refused whatever it holds.
 pub(super) static ACTIVE_TEXTS: &[&str] =
-    &["text/html", "text/xml", "text/xsl", "text/javascript", "text/ecmascript", "text/css"];
+    &["text/html", "text/xml", "text/xsl", "text/javascript", "text/ecmascript"];

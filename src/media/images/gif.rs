@@ -4,7 +4,7 @@
 //! All frames are decoded, one at a time, so that each is known to be good; the first is what
 //! thumbnails show.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use gif::{ColorOutput, DecodeOptions, Decoder, DecodingError, MemoryLimit};
 use image::metadata::Orientation;
@@ -27,7 +27,14 @@ pub(super) fn clean(source: &mut Source, out: &mut impl Write) -> Result<(), Ref
     copy_colours(start[10], source, out)?;
     let mut frames = Frames::within(MAX_GIF_PIXELS);
     loop {
-        match source.byte()? {
+        let start = match source.byte() {
+            // Some writers leave out the end.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof && frames.any() => 0x3b,
+            start => start?,
+        };
+        match start {
+            // Nothing, which some writers leave between blocks.
+            0 => {}
             0x21 => copy_extension(source, out)?,
             0x2c => {
                 let image: [u8; 9] = source.array()?;

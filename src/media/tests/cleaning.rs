@@ -92,6 +92,8 @@ fn cleaning_changes_no_pixel() {
 fn animations_stay_animations() {
     let (kept, _) = cleaned(&make::with_extension(&make::gif(16, 16, 3), 0xfe, b"a comment"));
     assert_eq!(kept, make::gif(16, 16, 3));
+    let endless = &kept[..kept.len() - 1];
+    assert_eq!(cleaned(endless).0, kept, "an end that was left out is written");
     let sent = make::animated_webp(3);
     let (kept, _) = cleaned(&sent);
     assert_eq!(kept.len(), sent.len() - 3 * 12, "each frame lost a chunk that it may not have");

@@ -226,6 +226,7 @@ fn documents() -> Vec<Case> {
             &[&[b'a'; 8192], b"\0\x01\xff".as_slice()].concat(),
         ),
         case("source", "main.rs", "text/rust", b"fn main() {}"),
+        case("style sheet", "a.css", "text/css", b"a { color: red }"),
         case("JSON", "a.json", "application/json", b"{\"a\": 1}"),
         case("CSV", "a.csv", UNKNOWN, b"a,b\n1,2\n"),
         case("PDF", "a.pdf", "application/pdf", b"%PDF-1.7\n"),
