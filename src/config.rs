@@ -4,7 +4,9 @@
 //! (never a secret's) and the form expected. README's table lists the same variables; a test
 //! compares the two.
 
+mod life;
 mod mail;
+mod part;
 mod rates;
 mod variables;
 
@@ -20,6 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::keyring::{Keyring, Material};
 use crate::origin::is_origin;
+use life::Life;
 
 pub use mail::{Mail, MailTransport};
 pub use rates::{MOST_QUOTAS, Quota, Quotas, Rates};
@@ -251,10 +254,7 @@ impl Reader<'_> {
             development: self.one_of("APP_ENV", "production", &["production", "development"])
                 == "development",
             node: self.node(),
-            postgres: Postgres {
-                url: self.required("DATABASE_URL"),
-                max_connections: self.number("DATABASE_MAX_CONNECTIONS", 20),
-            },
+            postgres: self.postgres(),
             redis: self.redis(),
             log: self.log(),
             auth: self.auth(),
@@ -269,18 +269,33 @@ impl Reader<'_> {
                 session_keep: self.life("SESSION_KEEP", "30d"),
                 audit_keep: self.life("AUDIT_KEEP", "365d"),
             },
-            telemetry: Telemetry {
-                json: self.one_of("LOG_FORMAT", "text", &["text", "json"]) == "json",
-                filter: self.text("LOG_LEVEL", "info"),
-            },
+            telemetry: self.telemetry(),
         }
+    }
+
+    fn postgres(&mut self) -> Postgres {
+        Postgres {
+            url: self.required("DATABASE_URL"),
+            max_connections: self.number("DATABASE_MAX_CONNECTIONS", 20),
+        }
+    }
+
+    fn telemetry(&mut self) -> Telemetry {
+        Telemetry {
+            json: self.one_of("LOG_FORMAT", "text", &["text", "json"]) == "json",
+            filter: self.text("LOG_LEVEL", "info"),
+        }
+    }
+
+    fn http_addr(&mut self) -> SocketAddr {
+        self.parsed("HTTP_ADDR", "0.0.0.0:4001", "an address such as 0.0.0.0:4001")
     }
 
     fn node(&mut self) -> Node {
         let host = self.text("HOSTNAME", "node");
         Node {
             name: self.text("NODE_NAME", &host),
-            http_addr: self.parsed("HTTP_ADDR", "0.0.0.0:4001", "an address such as 0.0.0.0:4001"),
+            http_addr: self.http_addr(),
             metrics_addr: self.parsed(
                 "METRICS_ADDR",
                 "0.0.0.0:9464",
@@ -558,27 +573,6 @@ fn is_strong(secret: &SecretString) -> bool {
     bytes.sort_unstable();
     bytes.dedup();
     secret.len() >= 32 && bytes.len() >= 8 && !is_sample
-}
-
-/// A duration with a unit, as the seed writes `JWT_EXPIRE`.
-struct Life(Duration);
-
-impl FromStr for Life {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-        let count: u64 = digits.parse().map_err(|_| ())?;
-        let unit = match &text[digits.len()..] {
-            "" | "s" => 1,
-            "m" => 60,
-            "h" => 3_600,
-            "d" => 86_400,
-            _ => return Err(()),
-        };
-        let seconds = count.checked_mul(unit).filter(|seconds| *seconds > 0).ok_or(())?;
-        Ok(Self(Duration::from_secs(seconds)))
-    }
 }
 
 #[cfg(test)]

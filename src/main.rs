@@ -56,9 +56,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(options) => Box::pin(serve(options.exit_with_parent.is_some())).await?,
         Command::Migrate => {
-            let config = Config::from_env()?;
-            telemetry::init(&config.telemetry);
-            let pool = store::connect(&config.postgres).await.context("Postgres")?;
+            let (postgres, telemetry) = Config::for_migrations_from_env()?;
+            telemetry::init(&telemetry);
+            let pool = store::connect_to_migrate(&postgres).await.context("Postgres")?;
             store::migrate(&pool).await.context("migrating")?;
         }
         Command::Config => {

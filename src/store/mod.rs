@@ -77,6 +77,22 @@ pub fn connect_aside(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
+/// The one connection of migrations. Its statements have no time limit: an index of a large table takes
+/// as long as it takes, and who finds another one migrating waits for its end.
+///
+/// # Errors
+/// The settings are wrong, or Postgres is out of reach.
+pub async fn connect_to_migrate(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
+    let options = PgConnectOptions::from_str(settings.url.expose_secret())?
+        .application_name("chat-service migrate")
+        .options([("statement_timeout", "0")]);
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_with(options)
+        .await
+}
+
 /// What a server must not be set to, since messages that were acknowledged could be lost.
 ///
 /// # Errors
@@ -95,10 +111,14 @@ pub async fn unsafe_setting(pool: &Pool) -> Result<Option<&'static str>> {
 
 /// Brings the schema to this version. Safe to run on many nodes at once: sqlx takes a lock.
 ///
+/// Migrations of a later version are let be, so that one can go back to this one: a version runs on
+/// the schema of the next.
+///
 /// # Errors
 /// A migration failed, or an applied one was changed afterwards.
 pub async fn migrate(pool: &Pool) -> Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!().run(pool).await
+    let mut migrator = sqlx::migrate!();
+    migrator.set_ignore_missing(true).run(pool).await
 }
 
 /// Whether Postgres answers.

@@ -17,6 +17,23 @@ async fn a_node_tells_how_it_is_without_a_token() {
     assert_eq!(app.probe("ready").await, Some(200));
 }
 
+/// A Job that migrates is given one secret, not all of them.
+#[tokio::test]
+async fn migrations_need_nothing_but_the_database() {
+    let app = TestApp::start().await;
+    let (well, printed) = app.run_with_only(&["DATABASE_URL"], &[], &["migrate"]).await;
+    assert!(well, "{printed}");
+    // The step of a later version: whoever goes back to this one finds it.
+    let later = "insert into _sqlx_migrations \
+                 (version, description, success, checksum, execution_time) \
+                 values (999999, 'later', true, '', 0)";
+    app.sql(later, None).await;
+    let (well, printed) = app.run_with_only(&["DATABASE_URL"], &[], &["migrate"]).await;
+    assert!(well, "{printed}");
+    let (well, printed) = app.run_with_only(&[], &[], &["migrate"]).await;
+    assert!(!well && printed.contains("DATABASE_URL: required"), "{printed}");
+}
+
 /// The probe must be answered while the node drains: whoever asks would otherwise take it for dead
 /// rather than for leaving.
 #[tokio::test]

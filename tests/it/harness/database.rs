@@ -90,7 +90,8 @@ async fn migrate_template() {
 
 async fn try_migrate() -> Result<(), sqlx::migrate::MigrateError> {
     let pool = Pool::connect(&url_of(TEMPLATE)).await?;
-    let migrated = store::migrate(&pool).await;
+    // Stricter than a node's: one of a later version is another one, too.
+    let migrated = sqlx::migrate!().run(&pool).await;
     pool.close().await;
     migrated
 }

@@ -256,6 +256,20 @@ impl TestApp {
         process::run(self.site.next_settings(), arguments, input).await
     }
 
+    /// Runs the program where these settings of the cluster are all that there is, and then those that
+    /// are given.
+    pub(crate) async fn run_with_only(
+        &self,
+        kept: &[&str],
+        settings: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> (bool, String) {
+        let mut all = self.site.next_settings();
+        all.retain(|(name, _)| kept.contains(&name.as_str()));
+        all.extend(owned(settings));
+        process::run(all, arguments, "").await
+    }
+
     /// How often something stands in the audit log.
     pub(crate) async fn audited(&self, action: &str) -> i64 {
         let mut db = self.database.connect().await;
