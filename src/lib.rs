@@ -33,7 +33,8 @@
 //! `metrics`, `store` (all SQL; knows no HTTP), `mail`, `media` (what is in a file), `log` (all of Redis Streams), `cluster`,
 //! `limits`, `writer`, `fanout` and `presence` (know no requests), `jobs` (work by the clock), the use cases
 //! `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which
-//! puts it together. `admin` is an edge as well: the command line of operators.
+//! puts it together. `admin` is an edge as well: the command line of operators. `probe` asks a node from
+//! outside.
 //! `tests/architecture.rs` checks it.
 
 pub mod accounts;
@@ -57,8 +58,10 @@ pub mod media;
 pub mod messages;
 pub mod metrics;
 pub mod model;
+pub mod open_files;
 pub mod origin;
 pub mod presence;
+pub mod probe;
 pub mod protocol;
 pub mod shutdown;
 pub mod store;

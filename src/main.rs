@@ -7,7 +7,8 @@ use chat_service::admin::AdminCommand;
 use chat_service::app::Node;
 use chat_service::config::{Config, VARIABLES};
 use chat_service::dev::{self, DevOptions, s3::S3Options, services::ServicesOptions};
-use chat_service::{shutdown, store, telemetry};
+use chat_service::probe::{HealthOptions, ProbeOptions};
+use chat_service::{open_files, shutdown, store, telemetry};
 use clap::Parser;
 
 #[global_allocator]
@@ -20,6 +21,10 @@ enum Command {
     Serve(ServeOptions),
     /// Bring the database's schema to this version
     Migrate,
+    /// Ask the node on this machine whether it is alive
+    Health(HealthOptions),
+    /// Ask a service how it is, and open a socket to it
+    Probe(ProbeOptions),
     /// Print the settings that are in force, without secrets
     Config,
     /// Make operators, and act as one
@@ -61,6 +66,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let pool = store::connect_to_migrate(&postgres).await.context("Postgres")?;
             store::migrate(&pool).await.context("migrating")?;
         }
+        Command::Health(options) => options.execute().await?,
+        Command::Probe(options) => options.execute().await?,
         Command::Config => {
             print_config();
             Config::from_env()?;
@@ -81,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 async fn serve(with_parent: bool) -> anyhow::Result<()> {
     let config = Config::from_env()?;
     telemetry::init(&config.telemetry);
+    open_files::raise(config.socket.max_connections);
     let name = config.node.name.clone();
     let node = Node::start(config).await?;
     tracing::info!(node = name, http = %node.http_addr, metrics = %node.metrics_addr, "started");

@@ -20,6 +20,7 @@ const RANKS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
     ("telemetry", &["config"]),
     ("lifeline", &[]),
+    ("open_files", &[]),
     ("shutdown", &["lifeline"]),
     ("protocol", &["model"]),
     ("store", &["model", "error", "config"]),
@@ -51,6 +52,7 @@ const RANKS: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["model", "error", "config", "metrics", "store", "mail", "jobs", "accounts"]),
+    ("probe", &["config"]),
     ("dev", &["lifeline"]),
 ];
 
@@ -64,12 +66,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx::", &["model", "error", "store", "writer", "jobs", "accounts", "chats", "dev"]),
     ("fred::", &["error", "log", "cluster", "limits", "writer", "fanout", "presence"]),
     ("axum::", &["ws", "http", "state", "app"]),
-    ("hyper", &["http", "dev"]),
+    ("hyper", &["http", "probe", "dev"]),
     ("utoipa_axum::", &["http"]),
     ("utoipa_swagger_ui::", &["http"]),
     ("lettre::", &["config", "mail"]),
-    ("clap::", &["main", "admin", "dev"]),
-    ("anyhow::", &["main", "app", "admin", "dev"]),
+    ("clap::", &["main", "admin", "probe", "dev"]),
+    ("anyhow::", &["main", "app", "admin", "probe", "dev"]),
     ("SQL", &["store", "dev"]),
 ];
 

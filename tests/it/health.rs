@@ -17,6 +17,33 @@ async fn a_node_tells_how_it_is_without_a_token() {
     assert_eq!(app.probe("ready").await, Some(200));
 }
 
+/// What images and `helm test` run.
+#[tokio::test]
+async fn the_command_line_asks_a_node_how_it_is() {
+    let mut app = TestApp::start_with(&[("APP_TOKEN", "of the app")]).await;
+    let address = app.address.to_string();
+    let url = format!("http://{address}");
+    let here = [("HTTP_ADDR", address.as_str())];
+    for arguments in [&["health"][..], &["health", "--ready"][..]] {
+        let (well, printed) = app.run_with_only(&[], &here, arguments).await;
+        assert!(well && printed.is_empty(), "{arguments:?}: {printed}");
+    }
+    let (well, printed) =
+        app.run_with_only(&[], &[("APP_TOKEN", "of the app")], &["probe", "--url", &url]).await;
+    assert!(well, "{printed}");
+    assert!(printed.contains(r#""database":"ok""#), "{printed}");
+    assert!(printed.ends_with("/api/v1/ws: open, and asks for a token\n"), "{printed}");
+    // A proxy that lets no socket through, or a service that lets nobody in, is found.
+    let (well, printed) = app.run_with_only(&[], &[], &["probe", "--url", &url]).await;
+    assert!(!well && printed.contains("the socket: "), "{printed}");
+
+    app.stop().await;
+    for arguments in [&["health"][..], &["health", "--ready"], &["probe", "--url", &url]] {
+        let (well, printed) = app.run_with_only(&[], &here, arguments).await;
+        assert!(!well && printed.contains("Connection refused"), "{arguments:?}: {printed}");
+    }
+}
+
 /// A Job that migrates is given one secret, not all of them.
 #[tokio::test]
 async fn migrations_need_nothing_but_the_database() {
