@@ -51,6 +51,11 @@ schemathesis: tools ## Ask a private cluster all that its OpenAPI document allow
 	$(BUILD)
 	scripts/schemathesis.sh
 
+.PHONY: run-restricted
+run-restricted: tools ## Run two nodes as Pods run: another user, no capabilities, read-only root (as root)
+	$(BUILD)
+	$(CHAT) with-services -- scripts/run-restricted.sh
+
 .PHONY: clean-data
 clean-data: ## End the cluster and remove its data
 	@if [ -x $(CHAT) ]; then $(CHAT) dev --clean; else rm -rf target/dev; fi
