@@ -56,6 +56,14 @@ run-restricted: tools ## Run two nodes as Pods run: another user, no capabilitie
 	$(BUILD)
 	$(CHAT) with-services -- scripts/run-restricted.sh
 
+.PHONY: helm-check
+helm-check: ## Check the Helm chart: lint, schemas of Kubernetes, what belongs together
+	scripts/check-helm.sh
+
+.PHONY: helm-docs
+helm-docs: ## Make the chart's README.md of its values
+	scripts/check-helm.sh --docs
+
 .PHONY: clean-data
 clean-data: ## End the cluster and remove its data
 	@if [ -x $(CHAT) ]; then $(CHAT) dev --clean; else rm -rf target/dev; fi

@@ -1,6 +1,9 @@
 //! The rules that the compiler does not know: who may import whom, where SQL and Redis are spoken,
 //! and that the papers say what the code does. Needs no services.
 
+#[path = "architecture/chart.rs"]
+mod chart;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
