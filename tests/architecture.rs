@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chat_service::config::VARIABLES;
 use chat_service::limits::Class;
-use chat_service::metrics::Metrics;
+use chat_service::metrics::{Declared, Metrics};
 
 /// The top-level modules from the bottom up, and what each may import. Only modules further up in
 /// this list may be named, so there are no circles. `lib`, `main` and `app` put it all together.
@@ -294,53 +294,35 @@ fn the_contract_lists_every_class_of_limits() {
 #[test]
 fn every_class_is_counted() {
     let declared = &metrics()["chat_rate_limited_total"];
-    let labels = declared.iter().filter_map(|one| Some(one.label.as_ref()?.1.as_str()));
-    let names = Class::ALL.iter().map(|class| class.name());
-    assert_eq!(labels.collect::<BTreeSet<_>>(), names.collect::<BTreeSet<_>>());
+    let names: Vec<&str> = Class::ALL.iter().map(|class| class.name()).collect();
+    assert_eq!(declared.labels, [("class", names)]);
 }
 
-/// A metric's declaration: kind, label with its value, help.
-struct Declared {
-    kind: String,
-    label: Option<(String, String)>,
-    help: String,
-}
-
-/// The declarations in src/metrics.rs, by name. Each stands in a line of its own:
-/// `counter field = "name" { "label" = "value" } Count "help";`.
-fn metrics() -> BTreeMap<String, Vec<Declared>> {
-    let mut found: BTreeMap<String, Vec<Declared>> = BTreeMap::new();
-    for line in read("src/metrics.rs").lines().map(str::trim) {
-        let kind = line.split(' ').next().unwrap_or_default();
-        if !["counter", "gauge", "histogram"].contains(&kind) || !line.ends_with(';') {
+/// What is declared, by name; a metric may be declared value by value.
+fn metrics() -> BTreeMap<&'static str, Declared> {
+    let mut found: BTreeMap<&str, Declared> = BTreeMap::new();
+    for declared in Metrics::declared() {
+        let Some(known) = found.get_mut(declared.name) else {
+            found.insert(declared.name, declared);
             continue;
-        }
-        let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
-        let (name, label, help) = match quoted[..] {
-            [name, help] => (name, None, help),
-            [name, label, value, help] => (name, Some((label.into(), value.into())), help),
-            _ => panic!("this declaration cannot be read: {line}"),
         };
-        let declared = Declared { kind: kind.into(), label, help: help.into() };
-        found.entry(name.to_owned()).or_default().push(declared);
+        assert_eq!((known.kind, known.help), (declared.kind, declared.help), "{}", known.name);
+        for ((label, values), (more_label, more)) in known.labels.iter_mut().zip(declared.labels) {
+            assert_eq!(*label, more_label, "{}", known.name);
+            values.extend(more);
+        }
     }
     found
 }
 
 #[test]
 fn readme_lists_every_metric() {
-    let metrics = metrics();
-    let names: BTreeSet<&str> = Metrics::NAMES.iter().copied().collect();
-    assert_eq!(names, metrics.keys().map(String::as_str).collect());
     let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
-    for (name, declared) in &metrics {
-        let values: Vec<&str> =
-            declared.iter().filter_map(|one| Some(one.label.as_ref()?.1.as_str())).collect();
-        let labels = match &declared[0].label {
-            Some((label, _)) => format!("`{label}`: {}", values.join(", ")),
-            None => String::from("–"),
-        };
-        let Declared { kind, help, .. } = &declared[0];
+    for (name, Declared { kind, labels, help, .. }) in metrics() {
+        let labels =
+            labels.iter().map(|(label, values)| format!("`{label}`: {}", values.join(", ")));
+        let labels: Vec<String> = labels.collect();
+        let labels = if labels.is_empty() { String::from("–") } else { labels.join("; ") };
         table = format!("{table}| `{name}` | {kind} | {labels} | {help} |\n");
     }
     assert_block("README.md", "metrics", &table);
