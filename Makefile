@@ -51,6 +51,10 @@ schemathesis: tools ## Ask a private cluster all that its OpenAPI document allow
 	$(BUILD)
 	scripts/schemathesis.sh
 
+.PHONY: check-metrics
+check-metrics: ## Have promtool look at the metrics of the running cluster
+	scripts/check-metrics.sh
+
 .PHONY: clean-data
 clean-data: ## End the cluster and remove its data
 	@if [ -x $(CHAT) ]; then $(CHAT) dev --clean; else rm -rf target/dev; fi
