@@ -64,6 +64,10 @@ helm-check: ## Check the Helm chart: lint, schemas of Kubernetes, what belongs t
 helm-docs: ## Make the chart's README.md of its values
 	scripts/check-helm.sh --docs
 
+.PHONY: check-metrics
+check-metrics: ## Have promtool look at the metrics of the running cluster
+	scripts/check-metrics.sh
+
 .PHONY: clean-data
 clean-data: ## End the cluster and remove its data
 	@if [ -x $(CHAT) ]; then $(CHAT) dev --clean; else rm -rf target/dev; fi

@@ -5,6 +5,7 @@
 //! nodes as if their announcement had been lost: requests are refused within a second.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use secrecy::SecretString;
@@ -95,9 +96,9 @@ impl AdminCommand {
         let pool = store::connect(&config.postgres).await.context("Postgres")?;
         // Nobody signs in here, and nobody is written to.
         let (metrics, _) = Metrics::new(&config.node.name);
-        let (mailer, _) = Mailer::new(None, metrics)?;
+        let (mailer, _) = Mailer::new(None, Arc::clone(&metrics))?;
         let breached = config.passwords.breached.as_deref().map(Breached::load).transpose()?;
-        let services = Services { limits: None, mailer, breached };
+        let services = Services { limits: None, mailer, breached, metrics };
         let (accounts, _) = Accounts::new(pool.clone(), &config, services);
         let desk = Desk { accounts, operator: Operator::CommandLine { os_user: os_user() }, pool };
         let done = desk.execute(self).await;

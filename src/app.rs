@@ -2,12 +2,15 @@
 //!
 //! No globals: several nodes can run in one process, as tests do.
 
+mod scrape;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use axum::Router;
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use futures_util::future::BoxFuture;
@@ -35,12 +38,15 @@ use crate::mail::Mailer;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::model::id::UserId;
+use crate::model::time::Timestamp;
 use crate::presence::Presence;
 use crate::shutdown::Tasks;
 use crate::store::{self, Pool, partitions};
 use crate::writer::lease::Leases;
-use crate::writer::{Lane, connect_pool};
+use crate::writer::{Lag, Lane, Standing, connect_pool};
 use crate::ws::{Edge, drain};
+
+use scrape::Scrape;
 
 /// How long the writers may take to finish their batches and hand over.
 const HANDOVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,6 +60,9 @@ const MAIL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The exporter asks for this, to keep its histograms small.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// The form in which the page of metrics is written.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// A running node.
 pub struct Node {
     pub http_addr: SocketAddr,
@@ -65,6 +74,8 @@ pub struct Node {
     jobs: Jobs,
     shards: Shards,
     pools: Vec<Pool>,
+    /// How far the node's lanes are behind.
+    lags: Vec<Lag>,
     /// Where the node serves clients.
     pub presence: Option<Presence>,
     log: Option<ChatLog>,
@@ -109,7 +120,8 @@ impl Node {
 
         let partitioner = Partitioner::new(config.log.partitions);
         let hub = Hub::new(pool.clone(), partitioner, Arc::clone(&metrics));
-        let health = Health::new(pool.clone(), shards.clone(), config.storage.as_ref());
+        let storage = config.storage.as_ref();
+        let health = Health::new(pool.clone(), shards.clone(), storage, Arc::clone(&metrics));
         let jobs = Jobs::new(pool.clone(), &config, Arc::clone(&metrics));
         let mut node = Self {
             http_addr: listener.local_addr()?,
@@ -120,6 +132,7 @@ impl Node {
             jobs,
             shards,
             pools: vec![pool],
+            lags: Vec::new(),
             presence: None,
             log: None,
             edge: Tasks::default(),
@@ -128,7 +141,6 @@ impl Node {
             stop: Stop::default(),
             config,
         };
-        node.serve_metrics(metrics_listener, printer);
         let roles = node.config.node.roles;
         let accounts = if roles.edge { Some(node.open_accounts().await?) } else { None };
         if roles.writer {
@@ -142,6 +154,7 @@ impl Node {
             Some((accounts, limits)) => node.start_edge(listener, accounts, limits)?,
             None => node.serve_health(listener),
         }
+        node.serve_metrics(metrics_listener, printer);
         Ok(node)
     }
 
@@ -164,9 +177,15 @@ impl Node {
                 shard.clone(),
                 Arc::clone(&self.shards.keys),
                 (&self.config.node.name, &boot),
-                settings.partitions,
-                settings.lease,
+                (settings.partitions, settings.lease),
+                Arc::clone(&self.metrics),
             ));
+            let standing = Standing::default();
+            self.lags.push(Lag {
+                shard: shard.clone(),
+                keys: Arc::clone(&self.shards.keys),
+                standing: standing.clone(),
+            });
             let lane = Lane {
                 shards: self.shards.clone(),
                 shard: shard.clone(),
@@ -176,6 +195,7 @@ impl Node {
                 settings: settings.clone(),
                 node: self.config.node.name.clone(),
                 metrics: Arc::clone(&self.metrics),
+                standing,
             };
             let stop = self.stop.writing.clone();
             self.writers.spawn("leases", async move { leases.run(stop).await });
@@ -195,7 +215,8 @@ impl Node {
         };
         let (limits, counters) =
             Limits::new(config, self.shards.clone(), Arc::clone(&self.metrics));
-        let services = Services { limits: Some(limits.clone()), mailer, breached };
+        let metrics = Arc::clone(&self.metrics);
+        let services = Services { limits: Some(limits.clone()), mailer, breached, metrics };
         let (accounts, forgotten) = Accounts::new(self.pools[0].clone(), config, services);
         self.edge.spawn("limits", limits.clone().run(counters, self.stop.rest.clone()));
         if let Some(outgoing) = outgoing {
@@ -321,10 +342,23 @@ impl Node {
         self.edge.spawn("serve", http::server::serve(listener, router, tasks, accepting));
     }
 
-    fn serve_metrics(&self, listener: TcpListener, printer: PrometheusHandle) {
-        let print = printer.clone();
-        let router =
-            Router::new().route("/metrics", get(move || std::future::ready(print.render())));
+    /// Called last, when the node has all that there is to look at.
+    fn serve_metrics(&mut self, listener: TcpListener, printer: PrometheusHandle) {
+        let scrape = Arc::new(Scrape {
+            node: self.config.node.name.clone(),
+            partitions: self.config.log.partitions,
+            started: Timestamp::now(),
+            printer: printer.clone(),
+            health: self.health.clone(),
+            shards: self.shards.clone(),
+            pools: self.pools.clone(),
+            hub: self.hub.clone(),
+            log: self.log.clone(),
+            lags: std::mem::take(&mut self.lags),
+        });
+        let print = async move || ([(CONTENT_TYPE, TEXT_FORMAT)], Box::pin(scrape.page()).await);
+        let router = Router::new().route("/metrics", get(print));
+        let hub = self.hub.clone();
         let stop = self.stop.rest.clone();
         let serving = http::server::serve(listener, router, self.edge.clone(), stop.clone());
         self.edge.spawn("serve metrics", serving);
@@ -333,6 +367,7 @@ impl Node {
             until(stop, async move {
                 loop {
                     tokio::time::sleep(METRICS_UPKEEP).await;
+                    hub.sample_outboxes();
                     printer.run_upkeep();
                 }
             }),

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::config;
 use crate::log::shard::Shards;
+use crate::metrics::{Metrics, PostgresCall, RedisCall, StorageCall};
 use crate::store::{self, Pool};
 
 /// How long a part may take to answer.
@@ -29,6 +30,7 @@ pub struct Health {
 
 struct Inner {
     pool: Pool,
+    metrics: Arc<Metrics>,
     shards: Shards,
     storage: Option<(aws_sdk_s3::Client, String)>,
     draining: AtomicBool,
@@ -92,9 +94,15 @@ pub struct Checks {
 }
 
 impl Health {
-    pub fn new(pool: Pool, shards: Shards, storage: Option<&config::Storage>) -> Self {
+    pub fn new(
+        pool: Pool,
+        shards: Shards,
+        storage: Option<&config::Storage>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let inner = Inner {
             pool,
+            metrics,
             not_followed: AtomicUsize::new(2 * shards.all().len()),
             shards,
             storage: storage.map(|storage| (s3_client(storage), storage.bucket.clone())),
@@ -144,15 +152,25 @@ impl Health {
     }
 
     async fn database(&self) -> Status {
-        let asking = store::ping(&self.inner.pool);
-        match tokio::time::timeout(CHECK_TIMEOUT, asking).await {
-            Ok(Ok(())) => Status::Ok,
-            _ => Status::Unavailable,
-        }
+        let (metrics, began) = (&self.inner.metrics, Instant::now());
+        let asking = async {
+            let mut connection = self.inner.pool.acquire().await?;
+            metrics.postgres_acquire_seconds.record(began.elapsed());
+            store::ping(&mut connection).await
+        };
+        let asked = tokio::time::timeout(CHECK_TIMEOUT, Box::pin(asking)).await;
+        let answered = matches!(asked, Ok(Ok(())));
+        metrics.postgres.took(PostgresCall::Ping, began, answered);
+        if answered { Status::Ok } else { Status::Unavailable }
     }
 
     async fn redis(&self) -> Status {
-        let pings = self.inner.shards.all().iter().map(|shard| shard.ping(CHECK_TIMEOUT));
+        let pings = self.inner.shards.all().iter().map(async |shard| {
+            let began = Instant::now();
+            let answered = shard.ping(CHECK_TIMEOUT).await;
+            self.inner.metrics.redis.took(RedisCall::Ping, began, answered);
+            answered
+        });
         let answers = futures_util::future::join_all(pings).await;
         let well = answers.iter().filter(|answer| **answer).count();
         match well {
@@ -165,10 +183,10 @@ impl Health {
     async fn storage(&self) -> Option<Status> {
         let (client, bucket) = self.inner.storage.as_ref()?;
         let asking = client.head_bucket().bucket(bucket).send();
-        Some(match tokio::time::timeout(CHECK_TIMEOUT, asking).await {
-            Ok(Ok(_)) => Status::Ok,
-            _ => Status::Unavailable,
-        })
+        let began = Instant::now();
+        let answered = matches!(tokio::time::timeout(CHECK_TIMEOUT, asking).await, Ok(Ok(_)));
+        self.inner.metrics.storage.took(StorageCall::Ping, began, answered);
+        Some(if answered { Status::Ok } else { Status::Unavailable })
     }
 
     /// Makes the bucket where it is missing. Storage that is away only costs file transfer.

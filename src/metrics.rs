@@ -2,11 +2,27 @@
 //!
 //! The handles are made once and kept, since making one hashes its labels. They hang on a recorder
 //! of the node's own, so that several nodes can run in one process.
+//!
+//! Here stands what has no label, or one with a few values. Families with more have a file each;
+//! what is looked at only when somebody asks for it stands in `page`.
+
+mod calls;
+mod http;
+mod page;
+mod process;
+mod sockets;
 
 use std::sync::Arc;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+pub use calls::{Calls, PostgresCall, RedisCall, StorageCall};
+pub use http::{Answered, Routes};
+pub use page::{Page, Sample, sampled};
+pub use sockets::{Closes, Ending, Refusals, Requests};
 
 /// Bounds of all latency histograms, in seconds.
 const SECONDS: &[f64] = &[
@@ -17,20 +33,72 @@ const SECONDS: &[f64] = &[
 /// Bounds of counts of things handled at once.
 const COUNTS: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
 
+/// Bounds of what waits for one socket; most have nothing.
+const FRAMES: &[f64] = &[0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0];
+const BYTES: &[f64] =
+    &[0.0, 256.0, 1_024.0, 4_096.0, 16_384.0, 32_768.0, 65_536.0, 131_072.0, 262_144.0];
+
+/// A metric, as the documents list it.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    pub name: &'static str,
+    pub kind: &'static str,
+    /// Each label with its values.
+    pub labels: Vec<(&'static str, Vec<&'static str>)>,
+    pub help: &'static str,
+}
+
+/// A metric without labels is a line, `kind field = "name" Unit "help";`. Those with a label stand
+/// in braces behind all lines, a handle for each value. Last come the families of other files.
 macro_rules! metrics {
-    ($($(#[$doc:meta])* $kind:ident $field:ident = $name:literal $({ $label:literal = $value:literal })? $unit:ident $help:literal;)*) => {
+    (
+        $($kind:ident $field:ident = $name:literal $({ $label:literal = $value:literal })? $unit:ident $help:literal;)*
+        {
+            $($f_kind:ident $f_name:literal by $f_label:literal $f_unit:ident $f_help:literal {
+                $($f_field:ident = $f_value:literal),* $(,)?
+            })*
+        }
+        {
+            $($part:ident: $type:ty;)*
+        }
+    ) => {
         pub struct Metrics {
-            $($(#[$doc])* pub $field: metrics!(@type $kind),)*
+            $(pub $field: metrics!(@type $kind),)*
+            $($(pub $f_field: metrics!(@type $f_kind),)*)*
+            $(pub $part: $type,)*
         }
 
         impl Metrics {
-            fn register() -> Self {
+            fn register(recorder: &Arc<PrometheusRecorder>) -> Self {
                 $(metrics!(@describe $kind $name $unit $help);)*
-                Self { $($field: metrics!(@make $kind $name $($label $value)?),)* }
+                $(metrics!(@describe $f_kind $f_name $f_unit $f_help);)*
+                Self {
+                    $($field: metrics!(@make $kind $name $($label $value)?),)*
+                    $($($f_field: metrics!(@make $f_kind $f_name $f_label $f_value),)*)*
+                    $($part: <$type>::register(recorder),)*
+                }
             }
 
-            /// Every name, for the test that compares dashboards and docs with it.
-            pub const NAMES: &[&str] = &[$($name),*];
+            /// Every metric, for whoever compares papers and dashboards with it.
+            pub fn declared() -> Vec<Declared> {
+                let mut all = vec![
+                    $(Declared {
+                        name: $name,
+                        kind: stringify!($kind),
+                        labels: vec![$(($label, vec![$value]))?],
+                        help: $help,
+                    },)*
+                    $(Declared {
+                        name: $f_name,
+                        kind: stringify!($f_kind),
+                        labels: vec![($f_label, vec![$($f_value),*])],
+                        help: $f_help,
+                    },)*
+                ];
+                $(all.extend(<$type>::declared());)*
+                all.extend(sampled());
+                all
+            }
         }
     };
     (@type counter) => { Counter };
@@ -47,84 +115,135 @@ macro_rules! metrics {
 metrics! {
     gauge connections = "chat_connections" Count "Authenticated sockets that are open.";
     counter connections_opened = "chat_connections_opened_total" Count "Sockets that authenticated.";
+    counter sockets_unauthenticated = "chat_sockets_unauthenticated_total" Count "Sockets that ended before they were authenticated and attached.";
     counter slow_readers = "chat_slow_readers_total" Count "Sockets closed with 4408, because they read too slowly.";
     counter frames_in = "chat_frames_in_total" Count "Frames that sockets sent us.";
     counter frames_out = "chat_frames_out_total" Count "Frames written to sockets.";
+    counter bytes_in = "chat_received_bytes_total" Bytes "Text that sockets sent us, without the framing.";
+    counter bytes_out = "chat_sent_bytes_total" Bytes "Text written to sockets, without the framing.";
     counter flushes = "chat_flushes_total" Count "Writes to sockets; frames per write tell how well they are joined.";
     counter ephemera_dropped = "chat_ephemera_dropped_total" Count "Typing and the like not delivered to a slow reader.";
+    histogram outbox_frames = "chat_outbox_frames" Count "Frames that wait in an outbox; up to 1,000 sockets are looked at every 5 s.";
+    histogram outbox_bytes = "chat_outbox_bytes" Bytes "Bytes of pushes that wait in an outbox; up to 1,000 sockets are looked at every 5 s.";
+    histogram delivery_seconds = "chat_delivery_seconds" Seconds "From laying the first waiting frame into a socket's outbox to its having been written; one for each write.";
+    histogram command_seconds = "chat_command_seconds" Seconds "From handing a command to the log to its answer out of out, on the node that took it: append, commit, publish and the way back.";
+    histogram append_commands = "chat_append_commands" Count "Commands of one round trip to the in streams.";
+    counter append_failed = "chat_append_failed_total" Count "Commands that Redis did not take; they were answered unavailable.";
     histogram append_seconds = "chat_append_seconds" Seconds "From taking commands off the queue to their being in the in stream.";
-    histogram ack_seconds = "chat_ack_seconds" Seconds "From a socket's sendMessage to its answer.";
     histogram commit_seconds = "chat_commit_seconds" Seconds "A writer's transaction.";
+    counter commit_failed = "chat_commit_failed_total" Count "Batches that were not committed, or of which nobody knows whether.";
+    counter publish_failed = "chat_publish_failed_total" Count "Entries that could not be published; the term ended.";
     histogram publish_seconds = "chat_publish_seconds" Seconds "From commit to being in the out streams.";
     histogram batch_commands = "chat_batch_commands" Count "Commands of one transaction.";
     histogram fan_out_seconds = "chat_fan_out_seconds" Seconds "Handing the entries of one read to the outboxes.";
-    counter commands_done = "chat_commands_total" { "result" = "done" } Count "Commands decided by this node's writers, by what they came to.";
-    counter commands_repeated = "chat_commands_total" { "result" = "repeated" } Count "Commands decided by this node's writers, by what they came to.";
-    counter commands_refused = "chat_commands_total" { "result" = "refused" } Count "Commands decided by this node's writers, by what they came to.";
+    counter events = "chat_events_total" Count "Events that this node read from the out streams.";
+    counter deliveries = "chat_deliveries_total" Count "Pushes of events that were laid into outboxes; by event, it is the size of the audience.";
+    histogram takeover_seconds = "chat_takeover_seconds" Seconds "Taking one partition over, from asking for its fence to the marker in out.";
     counter takeovers = "chat_takeovers_total" Count "Partitions that this node took over.";
     gauge partitions_owned = "chat_partitions_owned" Count "Partitions whose owner this node is.";
-    counter fence_rejected_postgres = "chat_fence_rejected_total" { "by" = "postgres" } Count "Batches or entries of this node that were refused, because another had taken the partition over.";
-    counter fence_rejected_redis = "chat_fence_rejected_total" { "by" = "redis" } Count "Batches or entries of this node that were refused, because another had taken the partition over.";
     counter dead_letters = "chat_dead_letters_total" Count "Commands set aside, because they could not be read or done.";
     counter catch_ups = "chat_catch_ups_total" Count "Chats whose missed events were read from Postgres.";
+    counter catch_up_events = "chat_catch_up_events_total" Count "Events that were read from Postgres for that.";
+    histogram catch_up_seconds = "chat_catch_up_seconds" Seconds "Catching up with one chat.";
     counter missed = "chat_out_gaps_total" Count "Times that this node found events of a partition missing.";
     counter resyncs = "chat_resyncs_total" Count "Sockets told to sync, because too much was missed.";
     counter sync_chats = "chat_sync_chats_total" Count "Chats for which a client asked what it had missed.";
-    counter limited_address = "chat_rate_limited_total" { "class" = "address" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_auth = "chat_rate_limited_total" { "class" = "auth" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_sign_up = "chat_rate_limited_total" { "class" = "signUp" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_sign_in = "chat_rate_limited_total" { "class" = "signIn" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_login = "chat_rate_limited_total" { "class" = "login" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_mail = "chat_rate_limited_total" { "class" = "mail" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_read = "chat_rate_limited_total" { "class" = "read" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_change = "chat_rate_limited_total" { "class" = "change" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_send = "chat_rate_limited_total" { "class" = "send" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_reaction = "chat_rate_limited_total" { "class" = "reaction" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_search = "chat_rate_limited_total" { "class" = "search" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_direct = "chat_rate_limited_total" { "class" = "direct" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_invite = "chat_rate_limited_total" { "class" = "invite" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_join = "chat_rate_limited_total" { "class" = "join" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_upload = "chat_rate_limited_total" { "class" = "upload" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_export = "chat_rate_limited_total" { "class" = "export" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_presence = "chat_rate_limited_total" { "class" = "presence" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_typing = "chat_rate_limited_total" { "class" = "typing" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_frame = "chat_rate_limited_total" { "class" = "frame" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
-    counter limited_sockets = "chat_rate_limited_total" { "class" = "sockets" } Count "Requests refused, and sockets closed, by the class of limit that they were beyond.";
+    counter sync_rows = "chat_sync_rows_total" Count "Messages, members and chats that answers to sync, joinChat and changes brought.";
     counter limit_charges = "chat_limit_charges_total" Count "Times that a limit was counted in Redis; many of them share a call.";
     gauge limit_nodes = "chat_limit_nodes" Count "Nodes that share the limits, as this node knows.";
     counter limits_alone = "chat_limits_alone_total" Count "Requests that this node counted on its own, because Redis did not.";
     gauge presence_online = "chat_presence_online" Count "Users with a socket on this node.";
     gauge presence_subscriptions = "chat_presence_subscriptions" Count "Pairs of a socket and a user whose presence it follows.";
-    counter presence_published = "chat_presence_changes_total" { "step" = "published" } Count "Users that came or went here, pushes of that to sockets, and pushes put off because the socket reads slowly.";
-    counter presence_delivered = "chat_presence_changes_total" { "step" = "delivered" } Count "Users that came or went here, pushes of that to sockets, and pushes put off because the socket reads slowly.";
-    counter presence_shed = "chat_presence_changes_total" { "step" = "shed" } Count "Users that came or went here, pushes of that to sockets, and pushes put off because the socket reads slowly.";
     counter presence_rewrites = "chat_presence_rewrites_total" Count "Times that this node wrote all its users anew, since Redis may have lost them.";
     counter last_seen_dropped = "chat_last_seen_dropped_total" Count "Comings and goings not stored, because Postgres was away for long.";
-    counter mails_sent = "chat_mails_total" { "result" = "sent" } Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL.";
-    counter mails_failed = "chat_mails_total" { "result" = "failed" } Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL.";
-    counter mails_dropped = "chat_mails_total" { "result" = "dropped" } Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL.";
-    counter http_requests = "chat_http_requests_total" Count "REST requests answered.";
-    histogram http_seconds = "chat_http_seconds" Seconds "REST requests, from the head to the answer.";
-    counter expired_done = "chat_jobs_done_total" { "job" = "expiredRefreshTokens" } Count "Slots of the timetable whose work this node has done.";
-    counter sessions_done = "chat_jobs_done_total" { "job" = "inactiveSessions" } Count "Slots of the timetable whose work this node has done.";
-    counter revoked_done = "chat_jobs_done_total" { "job" = "revokedRefreshTokens" } Count "Slots of the timetable whose work this node has done.";
-    counter audit_done = "chat_jobs_done_total" { "job" = "oldAuditRows" } Count "Slots of the timetable whose work this node has done.";
-    counter expired_failed = "chat_jobs_failed_total" { "job" = "expiredRefreshTokens" } Count "Runs of a job that failed on this node; each is tried again.";
-    counter sessions_failed = "chat_jobs_failed_total" { "job" = "inactiveSessions" } Count "Runs of a job that failed on this node; each is tried again.";
-    counter revoked_failed = "chat_jobs_failed_total" { "job" = "revokedRefreshTokens" } Count "Runs of a job that failed on this node; each is tried again.";
-    counter audit_failed = "chat_jobs_failed_total" { "job" = "oldAuditRows" } Count "Runs of a job that failed on this node; each is tried again.";
-    counter expired_rows = "chat_job_rows_total" { "job" = "expiredRefreshTokens" } Count "Rows that a job has ended or deleted on this node.";
-    counter sessions_rows = "chat_job_rows_total" { "job" = "inactiveSessions" } Count "Rows that a job has ended or deleted on this node.";
-    counter revoked_rows = "chat_job_rows_total" { "job" = "revokedRefreshTokens" } Count "Rows that a job has ended or deleted on this node.";
-    counter audit_rows = "chat_job_rows_total" { "job" = "oldAuditRows" } Count "Rows that a job has ended or deleted on this node.";
-    gauge expired_late = "chat_job_late_seconds" { "job" = "expiredRefreshTokens" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
-    gauge sessions_late = "chat_job_late_seconds" { "job" = "inactiveSessions" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
-    gauge revoked_late = "chat_job_late_seconds" { "job" = "revokedRefreshTokens" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
-    gauge audit_late = "chat_job_late_seconds" { "job" = "oldAuditRows" } Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done.";
-    gauge expired_last = "chat_job_last_success_timestamp_seconds" { "job" = "expiredRefreshTokens" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
-    gauge sessions_last = "chat_job_last_success_timestamp_seconds" { "job" = "inactiveSessions" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
-    gauge revoked_last = "chat_job_last_success_timestamp_seconds" { "job" = "revokedRefreshTokens" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
-    gauge audit_last = "chat_job_last_success_timestamp_seconds" { "job" = "oldAuditRows" } Seconds "When a job was last done anywhere in the cluster, as Unix time.";
+    gauge http_in_flight = "chat_http_in_flight" Count "REST requests that are being answered.";
+    gauge hashing_waiting = "chat_hashing_waiting" Count "Passwords that wait to be hashed or checked.";
+    counter hashing_refused = "chat_hashing_refused_total" Count "Passwords that found no room to wait: the request was unavailable.";
+    histogram hashing_wait_seconds = "chat_hashing_wait_seconds" Seconds "From asking for a password to be hashed or checked to its beginning.";
+    histogram hashing_seconds = "chat_hashing_seconds" Seconds "Hashing or checking one password.";
+    histogram postgres_acquire_seconds = "chat_postgres_acquire_seconds" Seconds "How long the probe of Postgres waited for a connection of the requests' pool.";
+    {
+        counter "chat_commands_total" by "result" Count "Commands decided by this node's writers, by what they came to." {
+            commands_done = "done",
+            commands_repeated = "repeated",
+            commands_refused = "refused",
+        }
+        counter "chat_fence_rejected_total" by "by" Count "Batches or entries of this node that were refused, because another had taken the partition over." {
+            fence_rejected_postgres = "postgres",
+            fence_rejected_redis = "redis",
+        }
+        counter "chat_rate_limited_total" by "class" Count "Requests refused, and sockets closed, by the class of limit that they were beyond." {
+            limited_address = "address",
+            limited_auth = "auth",
+            limited_sign_up = "signUp",
+            limited_sign_in = "signIn",
+            limited_login = "login",
+            limited_mail = "mail",
+            limited_read = "read",
+            limited_change = "change",
+            limited_send = "send",
+            limited_reaction = "reaction",
+            limited_search = "search",
+            limited_direct = "direct",
+            limited_invite = "invite",
+            limited_join = "join",
+            limited_upload = "upload",
+            limited_export = "export",
+            limited_presence = "presence",
+            limited_typing = "typing",
+            limited_frame = "frame",
+            limited_sockets = "sockets",
+        }
+        counter "chat_presence_changes_total" by "step" Count "Users that came or went here, pushes of that to sockets, and pushes put off because the socket reads slowly." {
+            presence_published = "published",
+            presence_delivered = "delivered",
+            presence_shed = "shed",
+        }
+        counter "chat_mails_total" by "result" Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL." {
+            mails_sent = "sent",
+            mails_failed = "failed",
+            mails_dropped = "dropped",
+        }
+        counter "chat_jobs_done_total" by "job" Count "Slots of the timetable whose work this node has done." {
+            expired_done = "expiredRefreshTokens",
+            sessions_done = "inactiveSessions",
+            revoked_done = "revokedRefreshTokens",
+            audit_done = "oldAuditRows",
+        }
+        counter "chat_jobs_failed_total" by "job" Count "Runs of a job that failed on this node; each is tried again." {
+            expired_failed = "expiredRefreshTokens",
+            sessions_failed = "inactiveSessions",
+            revoked_failed = "revokedRefreshTokens",
+            audit_failed = "oldAuditRows",
+        }
+        counter "chat_job_rows_total" by "job" Count "Rows that a job has ended or deleted on this node." {
+            expired_rows = "expiredRefreshTokens",
+            sessions_rows = "inactiveSessions",
+            revoked_rows = "revokedRefreshTokens",
+            audit_rows = "oldAuditRows",
+        }
+        gauge "chat_job_late_seconds" by "job" Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done." {
+            expired_late = "expiredRefreshTokens",
+            sessions_late = "inactiveSessions",
+            revoked_late = "revokedRefreshTokens",
+            audit_late = "oldAuditRows",
+        }
+        gauge "chat_job_last_success_timestamp_seconds" by "job" Seconds "When a job was last done anywhere in the cluster, as Unix time." {
+            expired_last = "expiredRefreshTokens",
+            sessions_last = "inactiveSessions",
+            revoked_last = "revokedRefreshTokens",
+            audit_last = "oldAuditRows",
+        }
+    }
+    {
+        http: Routes;
+        requests: Requests;
+        closes: Closes;
+        upgrades_refused: Refusals;
+        postgres: Calls<PostgresCall>;
+        redis: Calls<RedisCall>;
+        storage: Calls<StorageCall>;
+    }
 }
 
 impl Metrics {
@@ -133,15 +252,17 @@ impl Metrics {
         let mut builder = PrometheusBuilder::new().add_global_label("node", node);
         let buckets = [
             (Matcher::Suffix("_seconds".to_owned()), SECONDS),
-            (Matcher::Full("chat_batch_commands".to_owned()), COUNTS),
+            (Matcher::Suffix("_commands".to_owned()), COUNTS),
+            (Matcher::Suffix("_frames".to_owned()), FRAMES),
+            (Matcher::Suffix("_bytes".to_owned()), BYTES),
         ];
         for (matcher, bounds) in buckets {
             builder = builder
                 .set_buckets_for_metric(matcher, bounds)
                 .expect("the bounds are constants, and not empty");
         }
-        let recorder = builder.build_recorder();
-        let metrics = metrics::with_local_recorder(&recorder, Self::register);
+        let recorder = Arc::new(builder.build_recorder());
+        let metrics = metrics::with_local_recorder(&*recorder, || Self::register(&recorder));
         (Arc::new(metrics), recorder.handle())
     }
 }

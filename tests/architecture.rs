@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use chat_service::config::VARIABLES;
 use chat_service::limits::Class;
-use chat_service::metrics::Metrics;
+use chat_service::metrics::{Declared, Metrics};
 
 /// The top-level modules from the bottom up, and what each may import. Only modules further up in
 /// this list may be named, so there are no circles. `lib`, `main` and `app` put it all together.
@@ -20,12 +20,12 @@ const RANKS: &[(&str, &[&str])] = &[
     ("origin", &[]),
     ("keyring", &[]),
     ("config", &["origin", "keyring"]),
-    ("metrics", &[]),
     ("telemetry", &["config"]),
     ("lifeline", &[]),
     ("open_files", &[]),
     ("shutdown", &["lifeline"]),
     ("protocol", &["model"]),
+    ("metrics", &["error", "protocol"]),
     ("store", &["model", "error", "config"]),
     ("mail", &["model", "config", "metrics"]),
     ("media", &["model", "error"]),
@@ -35,11 +35,11 @@ const RANKS: &[(&str, &[&str])] = &[
     ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
     ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
     ("presence", &["model", "error", "metrics", "protocol", "store", "log", "fanout"]),
-    ("health", &["config", "store", "log"]),
+    ("health", &["config", "metrics", "store", "log"]),
     ("jobs", &["model", "error", "config", "metrics", "store"]),
-    ("accounts", &["model", "error", "keyring", "config", "store", "mail", "limits"]),
-    ("chats", &["model", "error", "config", "protocol", "store", "log"]),
-    ("messages", &["model", "error", "config", "protocol", "store", "log"]),
+    ("accounts", &["model", "error", "keyring", "config", "metrics", "store", "mail", "limits"]),
+    ("chats", &["model", "error", "config", "metrics", "protocol", "store", "log"]),
+    ("messages", &["model", "error", "config", "metrics", "protocol", "store", "log"]),
     (
         "ws",
         &[
@@ -300,56 +300,55 @@ fn the_contract_lists_every_class_of_limits() {
 #[test]
 fn every_class_is_counted() {
     let declared = &metrics()["chat_rate_limited_total"];
-    let labels = declared.iter().filter_map(|one| Some(one.label.as_ref()?.1.as_str()));
-    let names = Class::ALL.iter().map(|class| class.name());
-    assert_eq!(labels.collect::<BTreeSet<_>>(), names.collect::<BTreeSet<_>>());
+    let names: Vec<&str> = Class::ALL.iter().map(|class| class.name()).collect();
+    assert_eq!(declared.labels, [("class", names)]);
 }
 
-/// A metric's declaration: kind, label with its value, help.
-struct Declared {
-    kind: String,
-    label: Option<(String, String)>,
-    help: String,
-}
-
-/// The declarations in src/metrics.rs, by name. Each stands in a line of its own:
-/// `counter field = "name" { "label" = "value" } Count "help";`.
-fn metrics() -> BTreeMap<String, Vec<Declared>> {
-    let mut found: BTreeMap<String, Vec<Declared>> = BTreeMap::new();
-    for line in read("src/metrics.rs").lines().map(str::trim) {
-        let kind = line.split(' ').next().unwrap_or_default();
-        if !["counter", "gauge", "histogram"].contains(&kind) || !line.ends_with(';') {
+/// What is declared, by name; a metric may be declared value by value.
+fn metrics() -> BTreeMap<&'static str, Declared> {
+    let mut found: BTreeMap<&str, Declared> = BTreeMap::new();
+    for declared in Metrics::declared() {
+        let Some(known) = found.get_mut(declared.name) else {
+            found.insert(declared.name, declared);
             continue;
-        }
-        let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
-        let (name, label, help) = match quoted[..] {
-            [name, help] => (name, None, help),
-            [name, label, value, help] => (name, Some((label.into(), value.into())), help),
-            _ => panic!("this declaration cannot be read: {line}"),
         };
-        let declared = Declared { kind: kind.into(), label, help: help.into() };
-        found.entry(name.to_owned()).or_default().push(declared);
+        assert_eq!((known.kind, known.help), (declared.kind, declared.help), "{}", known.name);
+        for ((label, values), (more_label, more)) in known.labels.iter_mut().zip(declared.labels) {
+            assert_eq!(*label, more_label, "{}", known.name);
+            values.extend(more);
+        }
     }
     found
 }
 
 #[test]
-fn readme_lists_every_metric() {
-    let metrics = metrics();
-    let names: BTreeSet<&str> = Metrics::NAMES.iter().copied().collect();
-    assert_eq!(names, metrics.keys().map(String::as_str).collect());
+fn the_paper_lists_every_metric() {
     let mut table = String::from("| metric | kind | labels | meaning |\n|---|---|---|---|\n");
-    for (name, declared) in &metrics {
-        let values: Vec<&str> =
-            declared.iter().filter_map(|one| Some(one.label.as_ref()?.1.as_str())).collect();
-        let labels = match &declared[0].label {
-            Some((label, _)) => format!("`{label}`: {}", values.join(", ")),
-            None => String::from("–"),
-        };
-        let Declared { kind, help, .. } = &declared[0];
+    for (name, Declared { kind, labels, help, .. }) in metrics() {
+        let labels =
+            labels.iter().map(|(label, values)| format!("`{label}`: {}", values.join(", ")));
+        let labels: Vec<String> = labels.collect();
+        let labels = if labels.is_empty() { String::from("–") } else { labels.join("; ") };
         table = format!("{table}| `{name}` | {kind} | {labels} | {help} |\n");
     }
-    assert_block("README.md", "metrics", &table);
+    assert_block("docs/METRICS.md", "metrics", &table);
+}
+
+/// The questions and stages in front of the table name metrics too.
+#[test]
+fn the_paper_of_metrics_names_none_that_there_is_not() {
+    let metrics = metrics();
+    let paper = read("docs/METRICS.md");
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = paper.split(|c| !is_word(c));
+    let named = words.filter(|word| word.starts_with("chat_") || word.starts_with("process_"));
+    let mut count = 0;
+    for word in named.filter(|word| !word.ends_with('_')) {
+        let name = word.strip_suffix("_bucket").unwrap_or(word);
+        assert!(metrics.contains_key(name), "there is no {word}");
+        count += 1;
+    }
+    assert!(count > metrics.len(), "the words were found: {count}");
 }
 
 /// Variables without a default of their own: an example stands for it.

@@ -47,6 +47,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::mail::Mailer;
+use crate::metrics::Metrics;
 use crate::model::id::{SessionId, UserId};
 use crate::model::session::{Device, EndReason, Session, SessionEnded};
 use crate::model::time::Timestamp;
@@ -99,6 +100,7 @@ struct Inner {
     session_check: SessionCheck,
     exports: Arc<export::Slots>,
     limits: Option<Limits>,
+    metrics: Arc<Metrics>,
     ended: broadcast::Sender<SessionEnded>,
     changed: broadcast::Sender<PersonChanged>,
 }
@@ -158,6 +160,7 @@ pub struct Services {
     pub mailer: Mailer,
     /// Passwords that nobody may choose.
     pub breached: Option<Breached>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Accounts {
@@ -171,7 +174,7 @@ impl Accounts {
         let (ended, _) = broadcast::channel(ENDED_CAPACITY);
         let (changed, _) = broadcast::channel(CHANGED_CAPACITY);
         let (forgotten, waiting) = mpsc::channel(recovery::QUEUE);
-        let Services { limits, mailer, breached } = services;
+        let Services { limits, mailer, breached, metrics } = services;
         let lives = Lives {
             access: settings.access_life,
             refresh_idle: settings.refresh_idle,
@@ -183,15 +186,16 @@ impl Accounts {
         let inner = Inner {
             pool,
             lives,
-            passwords: Passwords::new(&config.passwords),
+            passwords: Passwords::new(&config.passwords, Arc::clone(&metrics)),
             rules: PasswordRules::new(breached),
             mailer,
             forgotten,
             access_key: AccessKey::new(settings),
             refresh_keys: RefreshKeys::new(settings),
-            session_check: SessionCheck::default(),
+            session_check: SessionCheck::new(Arc::clone(&metrics)),
             exports: Arc::default(),
             limits,
+            metrics,
             ended,
             changed,
         };

@@ -6,7 +6,7 @@
 //! hashes made with less than today's cost are being replaced, they take less time to check.)
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::config;
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 
 /// A slot is one core's.
 const LANES: u32 = 1;
@@ -29,6 +30,7 @@ pub(super) struct Passwords {
     seats: Arc<Semaphore>,
     /// A hash of nothing known, checked in place of an unknown user's.
     decoy: Arc<str>,
+    metrics: Arc<Metrics>,
 }
 
 /// What a check of a password came to.
@@ -41,7 +43,7 @@ pub(super) enum Verdict {
 }
 
 impl Passwords {
-    pub(super) fn new(settings: &config::Passwords) -> Self {
+    pub(super) fn new(settings: &config::Passwords, metrics: Arc<Metrics>) -> Self {
         let (slots, queue) = (settings.slots, settings.queue);
         let hasher = Hasher::new(settings.memory_kib, settings.passes);
         let decoy = hasher.hash(&uuid::Uuid::new_v4().to_string());
@@ -51,6 +53,7 @@ impl Passwords {
             slots: Arc::new(Semaphore::new(slots)),
             seats: Arc::new(Semaphore::new(slots.saturating_add(queue))),
             decoy: decoy.into(),
+            metrics,
         }
     }
 
@@ -78,16 +81,43 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
-        let full = |_| Error::Unavailable { part: "sign-in", retry_after: Duration::from_secs(1) };
-        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(full)?;
+        let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
+            self.metrics.hashing_refused.increment(1);
+            return Err(Error::Unavailable {
+                part: "sign-in",
+                retry_after: Duration::from_secs(1),
+            });
+        };
+        let (asked, waiting) = (Instant::now(), Waits::new(&self.metrics));
         let slot = Arc::clone(&self.slots).acquire_owned().await.expect("it is never closed");
+        drop(waiting);
+        self.metrics.hashing_wait_seconds.record(asked.elapsed());
+        let metrics = Arc::clone(&self.metrics);
         // The permits go along: a caller that gives up must not free a slot that is in use.
         let task = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
             let done = work();
+            metrics.hashing_seconds.record(began.elapsed());
             drop((slot, seat));
             done
         });
         task.await.map_err(Error::internal)
+    }
+}
+
+/// Somebody who waits for a slot, until this is dropped: they may go before their turn.
+struct Waits<'a>(&'a Metrics);
+
+impl<'a> Waits<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.hashing_waiting.increment(1);
+        Self(metrics)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.hashing_waiting.decrement(1);
     }
 }
 
@@ -132,7 +162,9 @@ mod tests {
 
     fn passwords(slots: usize, queue: usize) -> Passwords {
         let (memory_kib, passes) = (19_456, 2);
-        Passwords::new(&config::Passwords { slots, queue, memory_kib, passes, breached: None })
+        let (metrics, _) = Metrics::new("n1");
+        let settings = config::Passwords { slots, queue, memory_kib, passes, breached: None };
+        Passwords::new(&settings, metrics)
     }
 
     /// R-AU-1.

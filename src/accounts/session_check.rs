@@ -5,10 +5,11 @@
 //! answer counts as alive for half a minute more; one that is not known is refused.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::metrics::{Metrics, PostgresCall};
 use crate::model::id::{SessionId, UserId};
 use crate::store::{self, Pool};
 
@@ -22,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// costs a query each, and nothing else.
 const CAPACITY: usize = 100_000;
 
-#[derive(Default)]
 pub(super) struct SessionCheck {
+    metrics: Arc<Metrics>,
     known: Mutex<HashMap<SessionId, Known>>,
 }
 
@@ -38,6 +39,10 @@ struct Known {
 }
 
 impl SessionCheck {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, known: Mutex::default() }
+    }
+
     pub(super) async fn is_alive(
         &self,
         pool: &Pool,
@@ -49,7 +54,9 @@ impl SessionCheck {
         if let Some(known) = known.filter(|known| asked_at < known.fresh_until) {
             return Ok(known.alive);
         }
-        match tokio::time::timeout(PATIENCE, ask(pool, id, user_id)).await {
+        let asked = tokio::time::timeout(PATIENCE, ask(pool, id, user_id)).await;
+        self.metrics.postgres.took(PostgresCall::Session, asked_at, matches!(asked, Ok(Ok(_))));
+        match asked {
             Ok(Ok(alive)) => {
                 let fresh_until = asked_at + FRESH;
                 self.remember(id, Known { user_id, alive, confirmed_at: asked_at, fresh_until });
@@ -120,6 +127,10 @@ async fn ask(pool: &Pool, id: SessionId, user_id: UserId) -> Result<bool> {
 mod tests {
     use super::*;
 
+    fn check() -> SessionCheck {
+        SessionCheck::new(Metrics::new("n1").0)
+    }
+
     /// A pool to a port where nobody listens.
     fn no_postgres() -> Pool {
         sqlx::postgres::PgPoolOptions::new()
@@ -134,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_postgres_only_the_lately_confirmed_are_alive() {
-        let (check, pool, user) = (SessionCheck::default(), no_postgres(), UserId::new());
+        let (check, pool, user) = (check(), no_postgres(), UserId::new());
         let (lately, long_ago) = (SessionId::new(), SessionId::new());
         let now = Instant::now();
         check.remember(lately, known(user, now));
@@ -151,7 +162,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded() {
-        let (check, user, now) = (SessionCheck::default(), UserId::new(), Instant::now());
+        let (check, user, now) = (check(), UserId::new(), Instant::now());
         for _ in 0..CAPACITY + 10 {
             check.remember(SessionId::new(), known(user, now));
         }

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Accounts;
 use crate::error::{Error, Result};
+use crate::metrics::PostgresCall;
 use crate::model::session::SessionEnded;
 use crate::store::{self, Pool};
 
@@ -71,7 +72,10 @@ impl Accounts {
     }
 
     async fn look(&self, pool: &Pool, back: Duration) -> Result<Vec<SessionEnded>> {
-        let ended = store::sessions::ended_lately(pool, back.as_secs_f64(), MOST).await?;
+        let began = Instant::now();
+        let ended = store::sessions::ended_lately(pool, back.as_secs_f64(), MOST).await;
+        self.inner.metrics.postgres.note(PostgresCall::EndedSessions, began, &ended);
+        let ended = ended?;
         for end in &ended {
             self.inner.session_check.set_ended(end.session_id, end.user_id);
         }

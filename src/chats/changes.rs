@@ -1,11 +1,13 @@
 //! Catching up: the present state of what changed since a reader was last here.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use sqlx::PgConnection;
 
 use super::{Chats, views};
 use crate::error::{Error, Result};
+use crate::metrics::PostgresCall;
 use crate::model::id::{ChatId, UserId};
 use crate::model::message::Message;
 use crate::protocol::changes::{Changes, Synced, fitting};
@@ -56,6 +58,19 @@ impl Chats {
         limit: Option<i64>,
     ) -> Result<Changes> {
         let limit = limit.unwrap_or(MESSAGES).clamp(1, MESSAGES);
+        let (metrics, began) = (self.log.metrics(), Instant::now());
+        let found = self.read_changes(caller, chat, after_seq, limit).await;
+        metrics.postgres.note(PostgresCall::Sync, began, &found);
+        found.inspect(|found| metrics.sync_rows.increment(found.rows() as u64))
+    }
+
+    async fn read_changes(
+        &self,
+        caller: UserId,
+        chat: ChatId,
+        after_seq: i64,
+        limit: i64,
+    ) -> Result<Changes> {
         let mut snapshot = store::snapshot(&self.pool).await?;
         let row = chats::find(&mut *snapshot, caller, chat).await?;
         let row = row.ok_or(Error::NotFound("chat"))?;
@@ -65,6 +80,20 @@ impl Chats {
     /// What changed in all chats of the caller, given how far each is known; and the newest seq of
     /// each of them.
     pub async fn sync(
+        &self,
+        caller: UserId,
+        known: &[Known],
+    ) -> Result<(Synced, HashMap<ChatId, i64>)> {
+        let (metrics, began) = (self.log.metrics(), Instant::now());
+        let read = self.read_missed(caller, known).await;
+        metrics.postgres.note(PostgresCall::Sync, began, &read);
+        read.inspect(|(synced, _)| {
+            let rows = synced.chats.iter().map(Changes::rows).sum::<usize>() + synced.added.len();
+            metrics.sync_rows.increment(rows as u64);
+        })
+    }
+
+    async fn read_missed(
         &self,
         caller: UserId,
         known: &[Known],

@@ -1,7 +1,7 @@
 //! Filling gaps from Postgres, for the chats that this node serves.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
@@ -96,7 +96,14 @@ impl Hub {
     }
 
     async fn fill(&self, chat: ChatId) -> Result<()> {
+        let began = Instant::now();
         self.inner.metrics.catch_ups.increment(1);
+        let filled = self.fill_all(chat).await;
+        self.inner.metrics.catch_up_seconds.record(began.elapsed());
+        filled
+    }
+
+    async fn fill_all(&self, chat: ChatId) -> Result<()> {
         loop {
             let missing = self.rooms(chat).get(&chat).map_or(Missing::Nothing, Room::missing);
             if missing == Missing::Nothing {
@@ -114,6 +121,7 @@ impl Hub {
                     let seqs: Vec<i64> = (from + 1..=newest.min(from + PAGE)).collect();
                     let mut connection = self.inner.pool.acquire().await?;
                     let events = events::load(&mut connection, chat, &seqs).await?;
+                    self.inner.metrics.catch_up_events.increment(events.len() as u64);
                     let events: Vec<Published> = events.iter().map(Published::of).collect();
                     if events.first().is_none_or(|first| first.seq != from + 1) {
                         return Err(Error::internal(format!("event {} is missing", from + 1)));

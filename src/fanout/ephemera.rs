@@ -2,7 +2,7 @@
 //! of changed people.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fred::interfaces::{ClientLike, EventInterface, PubsubInterface};
 use futures_util::future::join_all;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::hub::Hub;
 use crate::log::partition::Partitioner;
 use crate::log::shard::{Shard, Shards};
+use crate::metrics::RedisCall;
 use crate::model::id::{ChatId, SessionId, UserId};
 use crate::model::session::SessionEnded;
 use crate::model::user::PersonChanged;
@@ -107,8 +108,10 @@ impl Ephemera {
     async fn publish(&self, shard: &Shard, signal: &Signal) -> bool {
         let bytes = serde_json::to_vec(signal).expect("a signal is plain data");
         let channel = self.shards.keys.live_channel();
+        let began = Instant::now();
         let published: Result<i64, _> =
             shard.client.publish(channel, bytes::Bytes::from(bytes)).await;
+        self.hub.metrics().redis.took(RedisCall::Signals, began, published.is_ok());
         if let Err(error) = published {
             tracing::debug!(%error, "a signal was not sent");
             return false;

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -16,7 +17,7 @@ use crate::error::Result;
 use crate::log::entry::Published;
 use crate::log::partition::Partitioner;
 use crate::log::tail::Follower;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PostgresCall};
 use crate::model::chat::{ChatKind, Pair};
 use crate::model::event::{EventKind, Founding, Joining};
 use crate::model::id::{ChatId, SessionId, UserId};
@@ -25,6 +26,9 @@ use crate::store::{Pool, members};
 
 /// Locks of the rooms; more of them, less waiting.
 const SHARDS: usize = 64;
+
+/// Outboxes that are looked into at a time, about.
+const SAMPLED: usize = 1_000;
 
 /// All connections and rooms of a node. Cheap to clone.
 #[derive(Clone)]
@@ -80,10 +84,12 @@ impl Hub {
     /// new room, and one that came before is in Postgres when the room's place is read.
     pub async fn attach(&self, connection: &Arc<Connection>) -> Result<()> {
         self.users().entry(connection.user).or_default().push(Arc::clone(connection));
+        let began = Instant::now();
         let attached = match self.load_blocks(connection).await {
             Ok(()) => self.enter_all(connection).await,
             Err(error) => Err(error),
         };
+        self.metrics().postgres.note(PostgresCall::Attach, began, &attached);
         match attached {
             Ok(()) => connection.attached(),
             Err(_) => self.detach(connection),
@@ -224,11 +230,14 @@ impl Hub {
         let mut rooms = self.rooms(chat);
         let Some(room) = rooms.get_mut(&chat) else { return false };
         let next = work(room);
-        let arrivals = room.take_arrivals();
+        let (arrivals, delivered) = (room.take_arrivals(), room.take_delivered());
         if room.is_empty() {
             rooms.remove(&chat);
         }
         drop(rooms);
+        if delivered > 0 {
+            self.inner.metrics.deliveries.increment(delivered);
+        }
         self.act(chat, next);
         for event in arrivals {
             self.arrive(&event);
@@ -304,6 +313,7 @@ impl Hub {
         let next = room.rewind(chat, event.seq);
         if room.enter(chat, connection) {
             connection.outbox.push(event.kind.name(), chat, event.seq, bytes);
+            self.inner.metrics.deliveries.increment(1);
             if room.is_behind(event.seq) {
                 // It is read once more for somebody who came in further back.
                 connection.outbox.skip_to(chat, event.seq);
@@ -316,6 +326,27 @@ impl Hub {
     pub(super) fn rooms(&self, chat: ChatId) -> MutexGuard<'_, HashMap<ChatId, Room>> {
         let shard = usize::from(chat.0.as_bytes()[15]) % SHARDS;
         lock(&self.inner.rooms[shard])
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// How many chats have a room here.
+    pub fn room_count(&self) -> usize {
+        self.inner.rooms.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Notes what waits in some of the outboxes, others each time.
+    pub fn sample_outboxes(&self) {
+        let connections = self.connections();
+        let step = connections.len().div_ceil(SAMPLED).max(1);
+        let first = rand::random_range(0..step);
+        for connection in connections.iter().skip(first).step_by(step) {
+            let (frames, bytes) = connection.outbox.depth();
+            self.inner.metrics.outbox_frames.record(small(frames));
+            self.inner.metrics.outbox_bytes.record(small(bytes));
+        }
     }
 
     fn users(&self) -> MutexGuard<'_, HashMap<UserId, Vec<Arc<Connection>>>> {
@@ -358,6 +389,10 @@ impl Inner {
     pub(super) fn to_do(&self) -> MutexGuard<'_, ToDo> {
         lock(&self.to_do)
     }
+}
+
+fn small(number: usize) -> f64 {
+    u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }
 
 const fn changes_audience(kind: EventKind) -> bool {

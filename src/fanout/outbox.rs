@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -22,6 +23,8 @@ pub struct Outbox {
 
 struct State {
     frames: VecDeque<Frame>,
+    /// When the first of the frames came that have waited since the outbox was empty.
+    waiting_since: Option<Instant>,
     /// Bytes of the pushes that wait, here and behind gates.
     push_bytes: usize,
     gates: Vec<(ChatId, Gate)>,
@@ -66,6 +69,15 @@ pub enum Covered {
     InPart,
 }
 
+/// What is to be done about an outbox now.
+#[derive(Clone, Copy, Debug)]
+pub struct Taking {
+    /// Why to close, once nothing is left.
+    pub closing: Option<Close>,
+    /// Since when the first frame taken has waited, be it behind others; nothing where none was.
+    pub waiting_since: Option<Instant>,
+}
+
 /// What became of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
@@ -76,10 +88,20 @@ pub enum Pushed {
     TooSlow,
 }
 
+impl State {
+    fn queue(&mut self, frame: Frame) {
+        if self.frames.is_empty() {
+            self.waiting_since = Some(Instant::now());
+        }
+        self.frames.push_back(frame);
+    }
+}
+
 impl Outbox {
     pub fn new(limit: usize) -> Self {
         let state = State {
             frames: VecDeque::new(),
+            waiting_since: None,
             push_bytes: 0,
             gates: Vec::new(),
             wanted: Wanted::ALL,
@@ -114,7 +136,7 @@ impl Outbox {
             }
         }
         state.push_bytes += bytes.len();
-        state.frames.push_back(Frame { bytes: bytes.clone(), counted: true });
+        state.queue(Frame { bytes: bytes.clone(), counted: true });
         drop(state);
         self.wake.notify_one();
         Pushed::Queued
@@ -130,7 +152,7 @@ impl Outbox {
             return false;
         }
         state.push_bytes += bytes.len();
-        state.frames.push_back(Frame { bytes, counted: true });
+        state.queue(Frame { bytes, counted: true });
         drop(state);
         self.wake.notify_one();
         true
@@ -140,7 +162,7 @@ impl Outbox {
     pub fn answer(&self, bytes: Bytes) {
         let mut state = self.lock();
         if state.closing.is_none() {
-            state.frames.push_back(Frame { bytes, counted: false });
+            state.queue(Frame { bytes, counted: false });
             drop(state);
             self.wake.notify_one();
         }
@@ -148,7 +170,10 @@ impl Outbox {
 
     /// The same, before all else.
     pub fn answer_first(&self, bytes: Bytes) {
-        self.lock().frames.push_front(Frame { bytes, counted: false });
+        let mut state = self.lock();
+        state.waiting_since.get_or_insert_with(Instant::now);
+        state.frames.push_front(Frame { bytes, counted: false });
+        drop(state);
         self.wake.notify_one();
     }
 
@@ -166,7 +191,7 @@ impl Outbox {
         let mut state = self.lock();
         state.unanswered = state.unanswered.saturating_sub(1);
         if let (Some(bytes), None) = (bytes, state.closing) {
-            state.frames.push_back(Frame { bytes, counted: false });
+            state.queue(Frame { bytes, counted: false });
         }
         drop(state);
         self.wake.notify_one();
@@ -213,7 +238,7 @@ impl Outbox {
                 state.push_bytes -= bytes.len();
             } else {
                 newest = seq;
-                state.frames.push_back(Frame { bytes, counted: true });
+                state.queue(Frame { bytes, counted: true });
             }
         }
         match after {
@@ -246,7 +271,7 @@ impl Outbox {
         let mut state = self.lock();
         if state.closing.is_none() {
             state.frames.retain(|frame| !frame.counted);
-            state.frames.push_back(Frame { bytes: notice, counted: false });
+            state.queue(Frame { bytes: notice, counted: false });
             self.close_state(&mut state, Close::SessionRevoked);
         }
     }
@@ -268,9 +293,10 @@ impl Outbox {
         self.lock().closing
     }
 
-    /// Moves frames of about `max_bytes` into `into`. Returns why to close, once nothing is left.
-    pub fn take(&self, max_bytes: usize, into: &mut Vec<Bytes>) -> Option<Close> {
+    /// Moves frames of about `max_bytes` into `into`.
+    pub fn take(&self, max_bytes: usize, into: &mut Vec<Bytes>) -> Taking {
         let mut state = self.lock();
+        let waiting_since = state.waiting_since.take();
         let mut taken = 0;
         while taken < max_bytes {
             let Some(frame) = state.frames.pop_front() else { break };
@@ -285,11 +311,19 @@ impl Outbox {
             if state.frames.capacity() > 64 {
                 state.frames = VecDeque::new();
             }
-            return state.closing.filter(|_| into.is_empty());
+            let closing = state.closing.filter(|_| into.is_empty());
+            return Taking { closing, waiting_since };
         }
         // More is left: come again.
+        state.waiting_since = waiting_since;
         self.wake.notify_one();
-        None
+        Taking { closing: None, waiting_since }
+    }
+
+    /// Frames that wait, and the bytes of those that count.
+    pub fn depth(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.frames.len(), state.push_bytes)
     }
 
     /// Waits until there may be something to take.
@@ -346,7 +380,7 @@ mod tests {
         assert_eq!(push(&outbox, chat, 10), Pushed::TooSlow);
         assert_eq!(push(&outbox, chat, 11), Pushed::Skipped);
         let mut frames = Vec::new();
-        assert_eq!(outbox.take(100, &mut frames), Some(Close::TooSlow));
+        assert_eq!(outbox.take(100, &mut frames).closing, Some(Close::TooSlow));
         assert!(frames.is_empty());
     }
 
@@ -445,9 +479,9 @@ mod tests {
         outbox.close(Close::Restarting);
         assert_eq!(push(&outbox, chat, 2), Pushed::Skipped);
         let mut frames = Vec::new();
-        assert_eq!(outbox.take(100, &mut frames), None);
+        assert_eq!(outbox.take(100, &mut frames).closing, None);
         assert_eq!(frames.len(), 1);
         frames.clear();
-        assert_eq!(outbox.take(100, &mut frames), Some(Close::Restarting));
+        assert_eq!(outbox.take(100, &mut frames).closing, Some(Close::Restarting));
     }
 }

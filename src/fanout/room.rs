@@ -23,6 +23,8 @@ pub(super) struct Room {
     /// Joinings whose event was delivered here. The hub lets those connections in: it alone knows
     /// them.
     arrivals: Vec<Published>,
+    /// Pushes that were laid into outboxes and are not counted yet.
+    delivered: u64,
     /// Who talks here, where it is a direct chat.
     pub(super) pair: Option<Pair>,
     /// Whether anybody here blocks anybody: only then does an event have more than one form. Never
@@ -65,6 +67,7 @@ impl Room {
             position,
             connections: Vec::new(),
             arrivals: Vec::new(),
+            delivered: 0,
             pair: None,
             is_screened: false,
         }
@@ -131,6 +134,10 @@ impl Room {
 
     pub(super) fn take_arrivals(&mut self) -> Vec<Published> {
         std::mem::take(&mut self.arrivals)
+    }
+
+    pub(super) fn take_delivered(&mut self) -> u64 {
+        std::mem::take(&mut self.delivered)
     }
 
     /// Sees anew whether anybody here blocks anybody.
@@ -252,7 +259,8 @@ impl Room {
         }
     }
 
-    fn push(&self, event: &Published) {
+    fn push(&mut self, event: &Published) {
+        let mut delivered = 0;
         if self.is_screened {
             let screen = Screen::of(event);
             for connection in &self.connections {
@@ -261,21 +269,25 @@ impl Room {
                     None => Some(&event.push),
                 };
                 if let Some(bytes) = seen {
-                    push(connection, event, bytes);
+                    delivered += push(connection, event, bytes);
                 }
             }
         } else {
             for connection in &self.connections {
-                push(connection, event, &event.push);
+                delivered += push(connection, event, &event.push);
             }
         }
+        self.delivered += delivered;
     }
 }
 
-fn push(connection: &Connection, event: &Published, bytes: &Bytes) {
-    if connection.outbox.push(event.kind.name(), event.chat, event.seq, bytes) == Pushed::TooSlow {
+/// How many were queued: one or none.
+fn push(connection: &Connection, event: &Published, bytes: &Bytes) -> u64 {
+    let pushed = connection.outbox.push(event.kind.name(), event.chat, event.seq, bytes);
+    if pushed == Pushed::TooSlow {
         tracing::debug!(connection = %connection.id, "too slow a reader");
     }
+    u64::from(pushed == Pushed::Queued)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::metrics::{Answered, Metrics};
 
 /// From the request's arrival to its answer's head.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -83,17 +83,40 @@ fn trace_id(headers: &HeaderMap) -> Option<&str> {
 
 type PanicHandler = fn(Box<dyn Any + Send>) -> Response;
 
-/// Counts the request and its time.
+/// Counts the request and its time, by route.
 pub async fn measure(
     State(metrics): State<Arc<Metrics>>,
     request: Request,
     next: Next,
 ) -> Response {
     let began = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let method = request.method().clone();
+    let _in_flight = InFlight::new(&metrics);
     let response = next.run(request).await;
-    metrics.http_requests.increment(1);
-    metrics.http_seconds.record(began.elapsed());
+    metrics.http.answered(Answered {
+        route: route.as_ref().map(MatchedPath::as_str),
+        method: method.as_str(),
+        status: response.status().as_u16(),
+        took: began.elapsed(),
+    });
     response
+}
+
+/// A request that is being answered, until it is dropped: a client may go before its answer comes.
+struct InFlight<'a>(&'a Metrics);
+
+impl<'a> InFlight<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.http_in_flight.increment(1);
+        Self(metrics)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.http_in_flight.decrement(1);
+    }
 }
 
 /// Turns a panic into an answer like any other; the process lives on.

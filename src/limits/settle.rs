@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Class, Inner, Left, Refusal, Standing, Subject};
 use crate::log::shard::Shard;
+use crate::metrics::RedisCall;
 
 /// Charges that wait for a shard; for one more the node counts on its own.
 pub(super) const QUEUE: usize = 8_192;
@@ -80,7 +81,10 @@ async fn count(inner: &Inner, shard: &Shard, batch: Vec<Charge>) {
     }
     inner.metrics.limit_charges.increment(batch.len() as u64);
     let asking = TAKE.evalsha_with_reload::<Vec<i64>, _, _>(&shard.client, keys, numbers);
-    let reply = match tokio::time::timeout(PATIENCE, asking).await {
+    let began = Instant::now();
+    let asked = tokio::time::timeout(PATIENCE, asking).await;
+    inner.metrics.redis.took(RedisCall::Limits, began, matches!(asked, Ok(Ok(_))));
+    let reply = match asked {
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => return lose(inner, shard, batch, &error.to_string()),
         Err(_) => return lose(inner, shard, batch, "no answer in time"),

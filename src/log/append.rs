@@ -119,13 +119,17 @@ impl ChatLog {
         &self.inner.pending
     }
 
-    pub fn shards(&self) -> &Shards {
-        &self.inner.shards
+    pub fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
-    /// Notes how long it took to hand the entries of one read on.
-    pub fn fan_out_took(&self, elapsed: Duration) {
-        self.inner.metrics.fan_out_seconds.record(elapsed);
+    /// Partitions whose commands are refused for now, since their `in` is too long.
+    pub fn backlogged(&self) -> usize {
+        self.inner.backlogged.iter().filter(|flag| flag.load(Ordering::Relaxed)).count()
+    }
+
+    pub fn shards(&self) -> &Shards {
+        &self.inner.shards
     }
 
     /// Hands a command over. Calls in order are written in order. `done` is called once, here
@@ -181,6 +185,7 @@ async fn append_all(
             () = stop.cancelled(), if !queue.is_closed() => queue.close(),
         }
         let started = Instant::now();
+        inner.metrics.append_commands.record(count(batch.len()));
         let entries = entries_of(batch.drain(..));
         let appends = entries.into_iter().map(|entry| append(&inner, &shard, entry));
         join_all(appends).await;
@@ -224,10 +229,15 @@ async fn append(inner: &Inner, shard: &Shard, entry: NewEntry) {
     let added: Result<(), _> = shard.client.xadd(key, false, None, "*", vec![field]).await;
     if let Err(error) = added {
         tracing::warn!(%error, partition = entry.partition, "commands could not be appended");
+        inner.metrics.append_failed.increment(entry.requests.len() as u64);
         for request in entry.requests {
             inner.pending.answer(request, Err(Error::unavailable("Redis")));
         }
     }
+}
+
+fn count(number: usize) -> f64 {
+    u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }
 
 /// Keeps an eye on the length of every `in`, while somebody waits.

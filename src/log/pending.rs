@@ -45,11 +45,11 @@ impl Pending {
         Ok(request)
     }
 
-    pub fn answer(&self, request: u64, answer: Result<Answer, Error>) {
-        let waiting = self.lock().remove(&request);
-        if let Some(waiting) = waiting {
-            (waiting.done)(answer);
-        }
+    /// Answers whoever waits under this number, and says for how long they have waited.
+    pub fn answer(&self, request: u64, answer: Result<Answer, Error>) -> Option<Duration> {
+        let Waiting { deadline, done, .. } = self.lock().remove(&request)?;
+        done(answer);
+        Some(self.timeout.saturating_sub(deadline.saturating_duration_since(Instant::now())))
     }
 
     /// Answers whoever has waited too long. Called about four times a second.

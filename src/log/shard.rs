@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fred::clients::{Client, SubscriberClient};
 use fred::error::Error;
-use fred::interfaces::ClientLike;
+use fred::interfaces::{ClientLike, MetricsInterface};
 use fred::types::config::{Config, ReconnectPolicy, TcpConfig, UnresponsiveConfig};
 use fred::types::{Builder, InfoKind};
 use secrecy::ExposeSecret;
@@ -51,6 +51,16 @@ impl Shard {
     pub async fn ping(&self, limit: Duration) -> bool {
         let ping = tokio::time::timeout(limit, self.client.ping::<String>(None)).await;
         matches!(ping, Ok(Ok(_)))
+    }
+
+    /// Whether the connection that all commands share is up.
+    pub fn is_connected(&self) -> bool {
+        self.client.is_connected()
+    }
+
+    /// Commands that wait for it.
+    pub fn queued(&self) -> usize {
+        self.client.command_queue_len()
     }
 
     /// What the shard does when its memory is full; `None` where it does not answer.

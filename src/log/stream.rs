@@ -175,6 +175,33 @@ pub async fn newest(client: &Client, key: &str) -> Result<Option<Entry>, Error> 
     }
 }
 
+/// The id of the oldest entry behind a position.
+pub async fn oldest_behind(
+    client: &Client,
+    key: &str,
+    position: StreamId,
+) -> Result<Option<StreamId>, Error> {
+    let behind = format!("({position}");
+    let args: Vec<Value> = vec![key.into(), behind.into(), "+".into(), "COUNT".into(), "1".into()];
+    let command = CustomCommand::new_static("XRANGE", None, false);
+    match client.custom_raw(command, args).await? {
+        Resp3Frame::SimpleError { data, .. } => Err(error_of(&data)),
+        Resp3Frame::Null => Ok(None),
+        entries => Ok(parse_entries(entries)?.first().map(|entry| entry.id)),
+    }
+}
+
+/// Redis's clock, in milliseconds: the one that ids of `in` are made of.
+pub async fn clock(client: &Client) -> Result<u64, Error> {
+    let command = CustomCommand::new_static("TIME", None, false);
+    let [seconds, micros] = pair(client.custom_raw(command, Vec::<Value>::new()).await?)?;
+    let number = |frame| {
+        let text = bytes(frame)?;
+        std::str::from_utf8(&text).ok().and_then(|t| t.parse::<u64>().ok()).ok_or_else(unexpected)
+    };
+    Ok(number(seconds)? * 1_000 + number(micros)? / 1_000)
+}
+
 fn parse_entries(frame: Resp3Frame) -> Result<Vec<Entry>, Error> {
     array(frame)?
         .into_iter()

@@ -109,7 +109,7 @@ async fn follow_once(
                 positions[index].1 = entry.id;
                 hand_on(log, partition, &entry, follower);
             }
-            log.fan_out_took(started.elapsed());
+            log.metrics().fan_out_seconds.record(started.elapsed());
         }
         if any {
             tokio::time::sleep(PAUSE).await;
@@ -120,11 +120,15 @@ async fn follow_once(
 fn hand_on(log: &ChatLog, partition: u16, entry: &Entry, follower: &impl Follower) {
     if let Some(packed) = entry.field(ANSWERS) {
         for (request, answer) in answers(packed.clone(), log.node()) {
-            log.pending().answer(request, Ok(answer));
+            if let Some(waited) = log.pending().answer(request, Ok(answer)) {
+                log.metrics().command_seconds.record(waited);
+            }
         }
     }
     if let Some(packed) = entry.field(EVENTS) {
-        for event in events(packed.clone()) {
+        let events = events(packed.clone());
+        log.metrics().events.increment(events.len() as u64);
+        for event in events {
             follower.event(partition, event);
         }
     }

@@ -3,12 +3,15 @@
 //! What changes a message is a command: this side only checks the form and hands it to the log.
 //! Whether it may be done is decided by the chat's writer, in one step with doing it.
 
+use std::time::Instant;
+
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};
 use crate::log::command::{Action, Draft};
 use crate::log::entry::Answer;
 use crate::log::pending::Done;
+use crate::metrics::PostgresCall;
 use crate::model::id::{ChatId, CommandId, MessageId, UserId};
 use crate::model::message::Message;
 use crate::protocol::changes::{MessagePage, fitting};
@@ -157,6 +160,19 @@ impl Messages {
         if !(1..=PAGE_MOST).contains(&limit) {
             return Err(Error::invalid("limit", format!("from 1 to {PAGE_MOST}")));
         }
+        let began = Instant::now();
+        let page = self.read_page(caller, chat, window, limit).await;
+        self.log.metrics().postgres.note(PostgresCall::History, began, &page);
+        page
+    }
+
+    async fn read_page(
+        &self,
+        caller: UserId,
+        chat: ChatId,
+        window: Window,
+        limit: i64,
+    ) -> Result<MessagePage> {
         self.check_member(caller, chat).await?;
         let mut page = match (window.before, window.after, window.around) {
             (before, None, None) => self.before(chat, before.unwrap_or(i64::MAX), limit).await,

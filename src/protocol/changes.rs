@@ -24,6 +24,13 @@ pub struct Changes {
     pub chat: Option<Chat>,
 }
 
+impl Changes {
+    /// How many messages, members and chats it brings.
+    pub fn rows(&self) -> usize {
+        self.messages.len() + self.members.len() + usize::from(self.chat.is_some())
+    }
+}
+
 /// A page of history, ascending by `seq`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]

@@ -32,12 +32,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use sqlx::PgConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::config;
 use crate::error::{Error, Result};
 
 pub type Pool = sqlx::PgPool;
+
+/// As whom the pools beside that of requests connect.
+pub const WRITER: &str = "chat-service writer";
+const WATCH: &str = "chat-service watch";
 
 /// How long a caller waits for a free connection before it is told `unavailable`.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,7 +74,7 @@ pub async fn connect(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
 /// The settings are wrong.
 pub fn connect_aside(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
     let options = PgConnectOptions::from_str(settings.url.expose_secret())?
-        .application_name("chat-service watch")
+        .application_name(WATCH)
         .options([("statement_timeout", STATEMENT_TIMEOUT)]);
     Ok(PgPoolOptions::new()
         .max_connections(1)
@@ -121,9 +126,32 @@ pub async fn migrate(pool: &Pool) -> Result<(), sqlx::migrate::MigrateError> {
     migrator.set_ignore_missing(true).run(pool).await
 }
 
+/// How a pool stands.
+pub struct Standing {
+    /// Who it is for.
+    pub name: &'static str,
+    pub in_use: u32,
+    pub idle: u32,
+    pub most: u32,
+}
+
+impl Standing {
+    pub fn of(pool: &Pool) -> Self {
+        let options = pool.connect_options();
+        let name = match options.get_application_name() {
+            Some(WRITER) => "writers",
+            Some(WATCH) => "watch",
+            _ => "requests",
+        };
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        let in_use = pool.size().saturating_sub(idle);
+        Self { name, in_use, idle, most: pool.options().get_max_connections() }
+    }
+}
+
 /// Whether Postgres answers.
-pub async fn ping(pool: &Pool) -> Result<()> {
-    sqlx::query("select 1").execute(pool).await?;
+pub async fn ping(db: &mut PgConnection) -> Result<()> {
+    sqlx::query("select 1").execute(db).await?;
     Ok(())
 }
 

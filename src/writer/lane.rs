@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::commit::{Incoming, commit};
 use super::dead_letter::set_aside;
 use super::decide::Decision;
+use super::lag::Standing;
 use super::lease::Leases;
 use super::publish::{Entry, publish, repeated};
 use super::term::{TakeoverError, Term};
@@ -28,7 +29,7 @@ use crate::log::shard::{Shard, Shards};
 use crate::log::stream::{self, Reader, StreamId, is_stale_id};
 use crate::metrics::Metrics;
 use crate::model::id::ChatId;
-use crate::store::Pool;
+use crate::store::{self, Pool};
 
 /// Entries of one stream that a read brings; each packs at most 64 commands.
 const READ_COUNT: u64 = 16;
@@ -53,7 +54,7 @@ const CONNECTIONS: u32 = 2;
 /// for a few rows and would choose plans that are quadratic in it.
 pub fn connect_pool(settings: &config::Postgres) -> Result<Pool, sqlx::Error> {
     let options = PgConnectOptions::from_str(settings.url.expose_secret())?
-        .application_name("chat-service writer")
+        .application_name(store::WRITER)
         .options([
             ("plan_cache_mode", "force_generic_plan"),
             ("enable_seqscan", "off"),
@@ -77,6 +78,8 @@ pub struct Lane {
     pub settings: config::Log,
     pub node: String,
     pub metrics: Arc<Metrics>,
+    /// For whoever asks how far the lane is behind.
+    pub standing: Standing,
 }
 
 /// The lane's state between two reads.
@@ -128,6 +131,7 @@ impl Lane {
         let owned = u32::try_from(state.terms.len()).unwrap_or(0);
         self.metrics.partitions_owned.increment(f64::from(owned) - f64::from(state.noted));
         state.noted = owned;
+        self.standing.set(state.terms.values().map(|term| (term.partition, term.position)));
     }
 
     /// Ends terms without a lease, begins those with one.
@@ -148,8 +152,10 @@ impl Lane {
             if state.terms.contains_key(&partition) {
                 continue;
             }
+            let began = Instant::now();
             match Term::begin(&self.pool, &self.shards, partition, &self.node).await {
                 Ok(term) => {
+                    self.metrics.takeover_seconds.record(began.elapsed());
                     self.metrics.takeovers.increment(1);
                     state.terms.insert(partition, term);
                 }
@@ -266,6 +272,7 @@ impl Lane {
             }
             Err(error) => {
                 tracing::warn!(%error, "a batch was not committed, or it is unknown whether");
+                self.metrics.commit_failed.increment(1);
                 return false;
             }
         };
@@ -382,6 +389,7 @@ impl Lane {
                 }
                 Err(error) => {
                     tracing::warn!(%error, partition, "events could not be published");
+                    self.metrics.publish_failed.increment(1);
                     all_out = false;
                 }
             }

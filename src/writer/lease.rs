@@ -19,6 +19,7 @@ use crate::cluster::registry::Registry;
 use crate::log::keys::Keys;
 use crate::log::partition::place;
 use crate::log::shard::Shard;
+use crate::metrics::{Metrics, RedisCall};
 
 /// Looks at the leases this often within a lease's life.
 const TICKS_PER_LIFE: u32 = 6;
@@ -33,6 +34,7 @@ pub struct Leases {
     value: String,
     partitions: u16,
     life: Duration,
+    metrics: Arc<Metrics>,
     held: Mutex<HashMap<u16, Held>>,
     changed: Notify,
 }
@@ -49,8 +51,8 @@ impl Leases {
         shard: Shard,
         keys: Arc<Keys>,
         node: (&str, &str),
-        partitions: u16,
-        life: Duration,
+        (partitions, life): (u16, Duration),
+        metrics: Arc<Metrics>,
     ) -> Self {
         let (name, boot) = node;
         Self {
@@ -61,6 +63,7 @@ impl Leases {
             value: format!("{name}/{boot}"),
             partitions,
             life,
+            metrics,
             held: Mutex::default(),
             changed: Notify::new(),
         }
@@ -112,6 +115,13 @@ impl Leases {
     }
 
     async fn tick(&self) -> Result<(), Error> {
+        let began = Instant::now();
+        let renewed = self.renew_all().await;
+        self.metrics.redis.took(RedisCall::Leases, began, renewed.is_ok());
+        renewed
+    }
+
+    async fn renew_all(&self) -> Result<(), Error> {
         self.registry.renew().await?;
         let living = self.registry.living().await?;
         let owners = place(self.partitions, &living);

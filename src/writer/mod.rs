@@ -19,9 +19,11 @@
 mod commit;
 mod dead_letter;
 mod decide;
+mod lag;
 mod lane;
 pub mod lease;
 mod publish;
 mod term;
 
+pub use lag::{Behind, Lag, Standing};
 pub use lane::{Lane, connect_pool};

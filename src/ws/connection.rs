@@ -1,5 +1,6 @@
 //! One connection's life, from its authentication to its close.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,9 @@ use super::{Edge, frame};
 use crate::accounts::Caller;
 use crate::error::{Error, Result};
 use crate::fanout::connection::Connection;
+use crate::fanout::outbox::Taking;
 use crate::limits::{Class, Subject};
+use crate::metrics::{Ending, Metrics};
 use crate::model::id::UserId;
 use crate::model::time::Timestamp;
 use crate::protocol::close::Close;
@@ -41,8 +44,16 @@ const TOKEN_NOTICE: Duration = Duration::from_mins(1);
 /// anybody tells of: its user's suspension.
 const SESSION_CHECK_EVERY: u64 = 4;
 
-/// Why a connection ends, where it is not simply gone.
-type Ended = Option<Close>;
+/// How a socket that never came to be a connection ends.
+struct Early<'a>(Option<&'a Metrics>);
+
+impl Drop for Early<'_> {
+    fn drop(&mut self) {
+        if let Some(metrics) = self.0 {
+            metrics.sockets_unauthenticated.increment(1);
+        }
+    }
+}
 
 /// `place` is the socket's in the counts of open ones; it ends with the connection.
 pub(super) async fn run(
@@ -51,6 +62,8 @@ pub(super) async fn run(
     caller: Option<Caller>,
     mut place: Place,
 ) {
+    let metrics = Arc::clone(&edge.metrics);
+    let mut early = Early(Some(&metrics));
     let limits = SocketLimits::new(&edge.config.rates);
     let caller = if let Some(caller) = caller {
         caller
@@ -78,6 +91,7 @@ pub(super) async fn run(
         edge.hub.detach(&connection);
         return close(&mut socket, Close::Restarting).await;
     }
+    early.0 = None;
     let attendance = edge.presence.attend(&connection);
     edge.metrics.connections.increment(1);
     edge.metrics.connections_opened.increment(1);
@@ -90,11 +104,12 @@ pub(super) async fn run(
         connection: &connection,
         expires_at: caller.expires_at,
     };
-    let ended = life.run(&mut socket).await;
+    let Err(ended) = life.run(&mut socket).await;
     edge.hub.detach(&connection);
     drop(attendance);
     edge.metrics.connections.decrement(1);
-    if let Err(Some(why)) = ended {
+    edge.metrics.closes.note(ended);
+    if let Ending::Server(why) = ended {
         if why == Close::TooSlow {
             edge.metrics.slow_readers.increment(1);
         }
@@ -203,7 +218,7 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
-    async fn run(&mut self, socket: &mut WebSocket) -> Result<(), Ended> {
+    async fn run(&mut self, socket: &mut WebSocket) -> Result<Infallible, Ending> {
         let heartbeat = self.edge.config.socket.heartbeat;
         let start = tokio::time::Instant::now() + heartbeat;
         let mut beats = interval_at(start, heartbeat);
@@ -217,13 +232,16 @@ impl Life<'_> {
                     heard = Instant::now();
                     match frame {
                         Some(Err(error)) if is_too_large(&error) => {
-                            return Err(Some(Close::TooLarge));
+                            return Err(Ending::Server(Close::TooLarge));
                         }
-                        None | Some(Err(_) | Ok(Message::Close(_))) => return Err(None),
+                        Some(Ok(Message::Close(frame))) => {
+                            return Err(Ending::Client(frame.map(|frame| frame.code)));
+                        }
+                        None | Some(Err(_)) => return Err(Ending::Lost),
                         Some(Ok(message)) => malformed += self.take_unless_revoked(message).await?,
                     }
                     if malformed > MALFORMED {
-                        return Err(Some(Close::Protocol));
+                        return Err(Ending::Server(Close::Protocol));
                     }
                 }
                 () = self.connection.outbox.changed() => {}
@@ -238,7 +256,7 @@ impl Life<'_> {
 
     /// Takes a frame, but does not let it hold up the end of its session: what it asks for may
     /// wait for a store that is away.
-    async fn take_unless_revoked(&mut self, message: Message) -> Result<u32, Ended> {
+    async fn take_unless_revoked(&mut self, message: Message) -> Result<u32, Ending> {
         let connection = Arc::clone(self.connection);
         let taking = self.take(message);
         tokio::pin!(taking);
@@ -256,19 +274,21 @@ impl Life<'_> {
     }
 
     /// Takes a frame; 1 where it broke the protocol.
-    async fn take(&mut self, message: Message) -> Result<u32, Ended> {
-        let user = self.connection.user;
-        self.limits.frame(&self.edge.limits, Subject::User(user)).map_err(Some)?;
+    async fn take(&mut self, message: Message) -> Result<u32, Ending> {
+        let (user, metrics) = (self.connection.user, &self.edge.metrics);
+        self.limits.frame(&self.edge.limits, Subject::User(user)).map_err(Ending::Server)?;
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => return Ok(1),
             // tungstenite answers pings by itself.
             _ => return Ok(0),
         };
-        self.edge.metrics.frames_in.increment(1);
+        metrics.frames_in.increment(1);
+        metrics.bytes_in.increment(text.len() as u64);
         let envelope = match dispatch::open(&text) {
             Ok(envelope) => envelope,
             Err(answer) => {
+                metrics.requests.refused(None, &Error::Malformed(String::new()));
                 if let Some(answer) = answer {
                     self.connection.outbox.answer(answer);
                 }
@@ -277,6 +297,7 @@ impl Life<'_> {
         };
         let Some(kind) = RequestKind::from_name(&envelope.event) else {
             let error = dispatch::unknown(&envelope.event);
+            metrics.requests.refused(None, &error);
             dispatch::refuse(self.connection, envelope.id.as_deref(), &error);
             return Ok(0);
         };
@@ -285,7 +306,8 @@ impl Life<'_> {
         }
         let (limits, rates) = (&self.edge.limits, &self.edge.config.rates);
         let counted = self.limits.request(limits, rates, user, class_of(kind)).await;
-        if let Err(error) = counted.map_err(Some)? {
+        if let Err(error) = counted.map_err(Ending::Server)? {
+            metrics.requests.refused(Some(kind), &error);
             dispatch::refuse(self.connection, envelope.id.as_deref(), &error);
             return Ok(0);
         }
@@ -299,7 +321,8 @@ impl Life<'_> {
     async fn renew(
         &mut self,
         envelope: &crate::protocol::request::Envelope<'_>,
-    ) -> Result<u32, Ended> {
+    ) -> Result<u32, Ending> {
+        let began = Instant::now();
         let mut outcome = authenticate(self.edge, envelope.data).await;
         let own = (self.connection.user, self.connection.session);
         if outcome.as_ref().is_ok_and(|caller| (caller.user_id, caller.session_id) != own) {
@@ -308,6 +331,9 @@ impl Life<'_> {
         if let Ok(caller) = &outcome {
             self.expires_at = caller.expires_at;
         }
+        let requests = &self.edge.metrics.requests;
+        let told = outcome.as_ref().map(drop);
+        requests.answered(RequestKind::Authenticate, told, began.elapsed());
         if let Some(id) = envelope.id.as_deref() {
             self.connection.outbox.answer(authenticated(id, &outcome));
         }
@@ -315,14 +341,14 @@ impl Life<'_> {
     }
 
     /// Pings, and ends a connection that is silent, or whose token or session has ended.
-    async fn beat(&self, socket: &mut WebSocket, beat: u64, heard: Instant) -> Result<(), Ended> {
+    async fn beat(&self, socket: &mut WebSocket, beat: u64, heard: Instant) -> Result<(), Ending> {
         let heartbeat = self.edge.config.socket.heartbeat;
         if heard.elapsed() > heartbeat * 2 {
-            return Err(None);
+            return Err(Ending::Silent);
         }
         let now = Timestamp::now();
         if now >= self.expires_at {
-            return Err(Some(Close::Unauthenticated));
+            return Err(Ending::Server(Close::Unauthenticated));
         }
         let notice = i64::try_from(TOKEN_NOTICE.max(heartbeat * 2).as_millis()).unwrap_or(i64::MAX);
         if self.expires_at.unix_millis() - now.unix_millis() <= notice {
@@ -333,27 +359,29 @@ impl Life<'_> {
             let (session, user) = (self.connection.session, self.connection.user);
             let alive = Box::pin(self.edge.accounts.is_session_alive(session, user)).await;
             if matches!(alive, Ok(false)) {
-                return Err(Some(Close::SessionRevoked));
+                return Err(Ending::Server(Close::SessionRevoked));
             }
         }
         let ping = timeout(heartbeat, socket.send(Message::Ping(Bytes::new()))).await;
-        ping.map_err(|_| None)?.map_err(|_| None)
+        ping.map_err(|_| Ending::Silent)?.map_err(|_| Ending::Lost)
     }
 
     /// Writes what waits, many frames at once.
-    async fn write(&mut self, socket: &mut WebSocket) -> Result<(), Ended> {
+    async fn write(&mut self, socket: &mut WebSocket) -> Result<(), Ending> {
         let outbox = &self.connection.outbox;
         let frames = &mut self.frames;
         loop {
-            let closing = outbox.take(WRITE_BYTES, frames);
-            if closing.is_some() {
-                return Err(closing);
+            let Taking { closing, waiting_since } = outbox.take(WRITE_BYTES, frames);
+            if let Some(why) = closing {
+                return Err(Ending::Server(why));
             }
             if frames.is_empty() {
                 frames.shrink_to(FRAMES_KEPT);
                 return Ok(());
             }
             self.edge.metrics.frames_out.increment(frames.len() as u64);
+            let bytes: usize = frames.iter().map(Bytes::len).sum();
+            self.edge.metrics.bytes_out.increment(bytes as u64);
             self.edge.metrics.flushes.increment(1);
             let writing = async {
                 for frame in frames.drain(..) {
@@ -367,23 +395,27 @@ impl Life<'_> {
             loop {
                 tokio::select! {
                     written = &mut writing => {
-                        written.map_err(|_| None)?;
+                        written.map_err(|_| Ending::Lost)?;
                         break;
                     }
                     () = outbox.changed() => {
                         match outbox.closing() {
-                            Some(Close::TooSlow) => return Err(Some(Close::TooSlow)),
+                            Some(Close::TooSlow) => return Err(Ending::Server(Close::TooSlow)),
                             // A reader that stands still must not keep the socket of an ended
                             // session open.
                             Some(Close::SessionRevoked) => {
                                 let written = timeout(REVOKED_WRITE, &mut writing).await;
-                                written.map_err(|_| Close::SessionRevoked)?.map_err(|_| None)?;
+                                let revoked = Ending::Server(Close::SessionRevoked);
+                                written.map_err(|_| revoked)?.map_err(|_| Ending::Lost)?;
                                 break;
                             }
                             _ => {}
                         }
                     }
                 }
+            }
+            if let Some(since) = waiting_since {
+                self.edge.metrics.delivery_seconds.record(since.elapsed());
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,7 +15,10 @@ use crate::error::{Error, Result};
 use crate::fanout::connection::Connection;
 use crate::fanout::outbox::Covered;
 use crate::log::append::Request;
+use crate::log::command::Action;
+use crate::log::entry::Answer;
 use crate::messages::Window;
+use crate::metrics::Metrics;
 use crate::model::chat::Chat;
 use crate::model::id::ChatId;
 use crate::model::presence::UserPresence;
@@ -62,18 +65,42 @@ pub(super) async fn take(
     envelope: &Envelope<'_>,
 ) -> Taken {
     let id = envelope.id.as_deref();
+    let (requests, began) = (&edge.metrics.requests, Instant::now());
     // The one hot event, which has no await in its way.
     if kind == RequestKind::SendMessage {
         return match send(edge, connection, id, envelope.data) {
             Ok(()) => Taken::Well,
-            Err(error) => refuse(connection, id, &error),
+            Err(error) => {
+                requests.refused(Some(kind), &error);
+                refuse(connection, id, &error)
+            }
         };
     }
     // Boxed: the states of rare requests would make every idle connection's task larger.
     let outcome = Box::pin(rare(edge, connection, kind, envelope)).await;
+    let told = outcome.as_ref().copied();
+    // A command is counted when its answer comes.
+    if told.is_err() || !is_command(kind) {
+        requests.answered(kind, told, began.elapsed());
+    }
     match outcome {
         Ok(()) => Taken::Well,
         Err(error) => refuse(connection, id, &error),
+    }
+}
+
+/// Whether a request becomes a command, whose answer comes later.
+fn is_command(kind: RequestKind) -> bool {
+    matches!(kind, RequestKind::SendMessage | RequestKind::EditMessage | RequestKind::DeleteMessage)
+}
+
+/// The request that a command was; of the others none comes from a socket.
+fn request_of(action: &Action) -> Option<RequestKind> {
+    match action {
+        Action::Send(_) => Some(RequestKind::SendMessage),
+        Action::Edit { .. } => Some(RequestKind::EditMessage),
+        Action::Delete { .. } => Some(RequestKind::DeleteMessage),
+        _ => None,
     }
 }
 
@@ -198,14 +225,28 @@ fn submit(edge: &Edge, connection: &Arc<Connection>, id: Option<&str>, request: 
     connection.outbox.expect_answer();
     let connection = Arc::clone(connection);
     let (id, metrics) = (id.map(str::to_owned), Arc::clone(&edge.metrics));
-    let started = Instant::now();
+    let (started, kind) = (Instant::now(), request_of(&request.action));
     edge.messages.submit(
         request,
         Box::new(move |outcome| {
-            metrics.ack_seconds.record(started.elapsed());
+            if let Some(kind) = kind {
+                note(&metrics, kind, &outcome, started.elapsed());
+            }
             connection.outbox.late_answer(id.map(|id| frame::answered(&id, outcome)));
         }),
     );
+}
+
+fn note(metrics: &Metrics, kind: RequestKind, outcome: &Result<Answer>, took: Duration) {
+    let refusal = match outcome {
+        Ok(Answer::Refused(refusal)) => Some(refusal.into_error()),
+        _ => None,
+    };
+    let told = match (outcome, &refusal) {
+        (Err(error), _) | (_, Some(error)) => Err(error),
+        _ => Ok(()),
+    };
+    metrics.requests.answered(kind, told, took);
 }
 
 async fn get_messages(

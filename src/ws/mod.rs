@@ -17,6 +17,7 @@ mod limits;
 
 pub use limits::OpenSockets;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::ws::WebSocketUpgrade;
@@ -80,6 +81,17 @@ pub struct Edge {
 pub async fn upgrade(
     State(edge): State<Edge>,
     Extension(ClientAddress(address)): Extension<ClientAddress>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response> {
+    let metrics = Arc::clone(&edge.metrics);
+    let opened = open(edge, address, headers, upgrade).await;
+    opened.inspect_err(|error| metrics.upgrades_refused.note(error))
+}
+
+async fn open(
+    edge: Edge,
+    address: IpAddr,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {

@@ -13,6 +13,7 @@ mod health;
 mod jobs;
 mod limits;
 mod messages;
+mod metrics;
 mod operators;
 mod people;
 mod presence;

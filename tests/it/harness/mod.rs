@@ -231,6 +231,11 @@ impl TestApp {
         metric(self.metrics, name).await
     }
 
+    /// All that this node tells Prometheus.
+    pub(crate) async fn page_of_metrics(&self) -> String {
+        page_of_metrics(self.metrics).await
+    }
+
     /// The cluster's Redis, as its nodes see it.
     pub(crate) async fn redis(&self) -> Shards {
         let config = self.config_with(&[]);
@@ -379,13 +384,17 @@ pub(crate) async fn probe(address: SocketAddr, name: &str) -> Option<u16> {
 }
 
 pub(crate) async fn metric(address: SocketAddr, name: &str) -> f64 {
-    let answer = reqwest::get(format!("http://{address}/metrics")).await.expect("it is served");
-    let text = answer.text().await.expect("it is text");
+    let text = page_of_metrics(address).await;
     let lines = text
         .lines()
         .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
     let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
     values.sum()
+}
+
+async fn page_of_metrics(address: SocketAddr) -> String {
+    let answer = reqwest::get(format!("http://{address}/metrics")).await.expect("it is served");
+    answer.text().await.expect("it is text")
 }
 
 /// `TEST_LOG=info` shows what the nodes of this process say.
