@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chat_service::config::VARIABLES;
 use chat_service::limits::Class;
 use chat_service::metrics::Metrics;
+use chat_service::model::emoji::WORDS;
 
 /// The top-level modules from the bottom up, and what each may import. Only modules further up in
 /// this list may be named, so there are no circles. `lib`, `main` and `app` put it all together.
@@ -249,6 +250,16 @@ fn every_rule_of_blocking_has_the_test_that_it_names() {
     for name in named {
         assert!(tests.contains(&format!("async fn {name}()")), "there is no test {name}");
     }
+}
+
+/// The words for emoji stand in the contract.
+#[test]
+fn the_contract_lists_every_word_for_an_emoji() {
+    let mut table = String::from("| word | emoji |\n|---|---|\n");
+    for (word, emoji) in WORDS {
+        table = format!("{table}| `{word}` | {emoji} |\n");
+    }
+    assert_block("docs/PROTOCOL.md", "words", &table);
 }
 
 /// What stands in a paper between `<!-- name -->` and `<!-- /name -->`.

@@ -34,13 +34,9 @@ struct Budget {
 impl Budget {
     fn spend(&mut self, changes: &Changes) {
         self.rows = self.rows.saturating_sub(changes.messages.len() + changes.members.len());
-        let text = changes.messages.iter().map(text_bytes).sum();
+        let text = changes.messages.iter().map(Message::text_bytes).sum();
         self.text_bytes = self.text_bytes.saturating_sub(text);
     }
-}
-
-fn text_bytes(message: &Message) -> usize {
-    message.body.as_ref().map_or(0, String::len)
 }
 
 impl Chats {
@@ -138,9 +134,10 @@ async fn changes(
     let from_seq = after_seq.clamp(0, last_seq);
     let mut to_seq = last_seq;
 
-    let mut found = messages::changed_after(&mut *snapshot, chat, from_seq, limit + 1).await?;
+    let mut found =
+        messages::changed_after(&mut *snapshot, chat, from_seq, limit + 1).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let texts = found.iter().map(|(_, message)| text_bytes(message));
+    let texts = found.iter().map(|(_, message)| message.text_bytes());
     let fits = fitting(texts, limit, budget.text_bytes);
     if found.len() > fits {
         to_seq = found[fits - 1].0;

@@ -3,6 +3,8 @@
 //! What changes a message is a command: this side only checks the form and hands it to the log.
 //! Whether it may be done is decided by the chat's writer, in one step with doing it.
 
+mod reactions;
+
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};
@@ -215,7 +217,7 @@ impl Messages {
 /// The first `limit` messages, or fewer where their texts are long; and whether there are more.
 fn cut(mut messages: Vec<Message>, limit: i64) -> (Vec<Message>, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let texts = messages.iter().map(|message| message.body.as_ref().map_or(0, String::len));
+    let texts = messages.iter().map(Message::text_bytes);
     let fits = fitting(texts, limit, TEXT_BYTES);
     let more = messages.len() > fits;
     messages.truncate(fits);
