@@ -160,6 +160,7 @@ fn read_routes() -> Routes {
         .at("/chats/{chatId}/messages", routes!(messages::list))
         .at("/chats/{chatId}/messages/{messageId}", routes!(messages::find))
         .at("/chats/{chatId}/messages/{messageId}/edits", routes!(messages::edits))
+        .at("/chats/{chatId}/messages/{messageId}/thread", routes!(messages::thread))
         .at("/chats/{chatId}/messages/{messageId}/reactions", routes!(reactions::list))
 }
 

@@ -4,6 +4,7 @@
 //! Whether it may be done is decided by the chat's writer, in one step with doing it.
 
 mod reactions;
+mod threads;
 
 use crate::config::Limits;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Tables `messages` and `message_edits`: reading. Writing is the batch's, in [`super::sends`] and
+//! Tables `messages`, `message_answers` and `message_edits`: reading. Writing is the batch's, in [`super::sends`] and
 //! [`super::changes`].
 
 use sqlx::types::Json;
@@ -191,6 +191,44 @@ pub async fn changed_after(
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| (row.changed_seq, row.into())).collect())
+}
+
+/// What answers the first message of a thread, at any depth, behind `after`, the oldest first.
+pub async fn answers_to_root(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    root: MessageId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let rows =
+        sqlx::query_as::<_, MessageRow>(select!(include_str!("messages/answers_to_root.sql")))
+            .bind(chat)
+            .bind(root)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(db)
+            .await?;
+    Ok(messages(rows))
+}
+
+/// The same for a message that is an answer itself.
+pub async fn answers_to_answer(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    answered_seq: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let rows =
+        sqlx::query_as::<_, MessageRow>(select!(include_str!("messages/answers_to_answer.sql")))
+            .bind(chat)
+            .bind(answered_seq)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(db)
+            .await?;
+    Ok(messages(rows))
 }
 
 #[derive(FromRow)]

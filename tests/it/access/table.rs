@@ -237,6 +237,7 @@ pub(super) const REST: &[Row] = &[
     row("DELETE /api/v1/chats/{chatId}/messages/{messageId}", Of::OthersMessage, MODERATORS),
     row("DELETE /api/v1/chats/{chatId}/messages/{messageId}", Of::OwnersMessage, OWNER),
     row("GET /api/v1/chats/{chatId}/messages/{messageId}/edits", Of::OthersMessage, MEMBERS),
+    row("GET /api/v1/chats/{chatId}/messages/{messageId}/thread", Of::OthersMessage, MEMBERS),
     row("GET /api/v1/chats/{chatId}/messages/{messageId}/reactions", Of::OthersMessage, MEMBERS),
     row("PUT /api/v1/chats/{chatId}/messages/{messageId}/reactions/{emoji}", Of::OthersMessage, WRITERS),
     row("PUT /api/v1/chats/{chatId}/messages/{messageId}/reactions/{emoji}", Of::OwnMessage, WRITERS),

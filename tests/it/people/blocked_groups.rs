@@ -178,6 +178,23 @@ async fn reactions_in_a_group_go_on_over_a_block_either_way() {
     assert_eq!(hidden["reactions"], both);
 }
 
+/// A thread is one more road.
+#[tokio::test]
+async fn what_a_blocked_person_answered_is_hidden_in_threads() {
+    let scene = Box::pin(Scene::new()).await;
+    let by_ann = scene.message(&scene.ann.http, &scene.by_bob_to_ann).await["replyTo"].take();
+    let path = format!("/chats/{}/messages", scene.chat);
+    let thread = format!("{path}/{}/thread", by_ann["messageId"].as_str().unwrap());
+    let seen = scene.ann.http.get(&thread).await.expect(200);
+    assert_eq!(seen.items().len(), 1, "it keeps its place");
+    assert_hidden(&seen.items()[0], "a thread");
+    let seen = scene.eve.http.get(&thread).await.expect(200);
+    assert_eq!(seen.items()[0]["body"], "bob's answer");
+    let below = scene.ann.http.get(&format!("{path}/{}/thread", scene.by_bob)).await.expect(200);
+    assert_eq!(below.items()[0]["body"], "eve's answer");
+    assert_eq!(below.items()[0]["replyTo"]["excerpt"], Value::Null);
+}
+
 #[tokio::test]
 async fn nobody_is_added_to_a_group_over_a_block_either_way() {
     let app = TestApp::start().await;

@@ -56,7 +56,7 @@ fn shown(emoji: &str, count: i64, me: bool) -> Value {
     json!({ "emoji": emoji, "count": count, "me": me })
 }
 
-/// The counts that are kept are those of the rows.
+/// The counts that are kept are those of the rows, and so is what answers what.
 async fn check_rows(app: &TestApp) {
     let mut db = app.database.connect().await;
     let wrong: i64 = sqlx::query_scalar(
@@ -84,4 +84,18 @@ async fn check_rows(app: &TestApp) {
     .await
     .expect("the statement runs");
     assert_eq!(wrong, 0, "messages whose counts are not those of the rows");
+    let wrong: i64 = sqlx::query_scalar(
+        "select count(*)
+         from messages m
+         where m.reply_to_seq is not null
+           and m.reply_count <> (
+               select count(*)
+               from message_answers a
+               where a.chat_id = m.chat_id and a.answered_seq = m.seq
+           )",
+    )
+    .fetch_one(&mut db)
+    .await
+    .expect("the statement runs");
+    assert_eq!(wrong, 0, "answers whose count is not that of what answers them");
 }

@@ -33,6 +33,7 @@ async fn every_road_shows_how_many_and_whether_oneself() {
             assert_eq!(page["items"][0]["reactions"], plain, "{query}");
         }
         assert_eq!(get(&format!("{base}/{id}")).await["reactions"], expected);
+        assert_eq!(get(&format!("{base}/{root}/thread")).await["items"][0]["reactions"], expected);
         let page = socket.request("getMessages", json!({ "chatId": chat })).await;
         assert_eq!(page["items"][1]["reactions"], expected);
         let changes = get(&format!("/chats/{chat}/changes?afterSeq=4")).await;
