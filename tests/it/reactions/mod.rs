@@ -2,6 +2,7 @@
 
 mod adding;
 mod bounds;
+mod fold;
 mod reading;
 mod replays;
 
