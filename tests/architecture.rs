@@ -107,11 +107,15 @@ fn read(path: &str) -> String {
 }
 
 fn sources() -> Vec<Source> {
+    sources_below("src")
+}
+
+fn sources_below(top: &str) -> Vec<Source> {
     let mut found = Vec::new();
-    let mut dirs = vec![root().join("src")];
+    let mut dirs = vec![root().join(top)];
     while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).expect("src can be read") {
-            let path = entry.expect("src can be read").path();
+        for entry in std::fs::read_dir(dir).expect("sources can be read") {
+            let path = entry.expect("sources can be read").path();
             if path.is_dir() {
                 dirs.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -249,6 +253,30 @@ fn every_rule_of_blocking_has_the_test_that_it_names() {
     assert!(named.len() >= 13, "{named:?}");
     for name in named {
         assert!(tests.contains(&format!("async fn {name}()")), "there is no test {name}");
+    }
+}
+
+/// `docs/SEED.md` says of every feature which tests show it.
+#[test]
+fn every_test_that_the_list_of_features_names_exists() {
+    let paper = read("docs/SEED.md");
+    let mut tests = String::new();
+    for dir in ["src", "tests", "loadtest"] {
+        tests.extend(sources_below(dir).into_iter().map(|source| source.text));
+    }
+    let rows: Vec<Vec<&str>> = paper
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| asked for"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    assert!(rows.len() >= 80, "{} rows are not the whole list", rows.len());
+    for row in rows {
+        let [_, _, shown] = row[..] else { panic!("three columns: {row:?}") };
+        let names: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        assert_eq!(names.is_empty(), shown == "–", "{row:?}");
+        for name in names {
+            assert!(tests.contains(&format!("fn {name}()")), "there is no test {name}");
+        }
     }
 }
 
