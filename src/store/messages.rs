@@ -258,21 +258,34 @@ pub async fn former_body(
     Ok(body)
 }
 
-/// All versions, the present one last; none of a deleted message.
-pub async fn edits(db: impl PgExecutor<'_>, chat: ChatId, id: MessageId) -> Result<Vec<Edit>> {
+/// The versions behind `after`, the present one last; none of a deleted message.
+pub async fn edits(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    id: MessageId,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Edit>> {
     let edits = sqlx::query_as(
-        "select e.version, e.body, e.edited_at
-         from messages m
-         join message_edits e on e.chat_id = m.chat_id and e.message_seq = m.seq
-         where m.chat_id = $1 and m.id = $2
+        "(
+             select e.version, e.body, e.edited_at
+             from messages m
+             join message_edits e on e.chat_id = m.chat_id and e.message_seq = m.seq
+             where m.chat_id = $1 and m.id = $2 and e.version > $3
+             order by e.version
+             limit $4
+         )
          union all
          select m.version, m.body, coalesce(m.edited_at, m.created_at)
          from messages m
-         where m.chat_id = $1 and m.id = $2 and m.body is not null
-         order by version",
+         where m.chat_id = $1 and m.id = $2 and m.version > $3 and m.body is not null
+         order by version
+         limit $4",
     )
     .bind(chat)
     .bind(id)
+    .bind(after)
+    .bind(limit)
     .fetch_all(db)
     .await?;
     Ok(edits)
