@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use chat_service::config::VARIABLES;
 use chat_service::limits::Class;
 use chat_service::metrics::{Declared, Metrics};
+use chat_service::model::emoji::WORDS;
 
 /// The top-level modules from the bottom up, and what each may import. Only modules further up in
 /// this list may be named, so there are no circles. `lib`, `main` and `app` put it all together.
@@ -111,11 +112,15 @@ fn read(path: &str) -> String {
 }
 
 fn sources() -> Vec<Source> {
+    sources_below("src")
+}
+
+fn sources_below(top: &str) -> Vec<Source> {
     let mut found = Vec::new();
-    let mut dirs = vec![root().join("src")];
+    let mut dirs = vec![root().join(top)];
     while let Some(dir) = dirs.pop() {
-        for entry in std::fs::read_dir(dir).expect("src can be read") {
-            let path = entry.expect("src can be read").path();
+        for entry in std::fs::read_dir(dir).expect("sources can be read") {
+            let path = entry.expect("sources can be read").path();
             if path.is_dir() {
                 dirs.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -254,6 +259,40 @@ fn every_rule_of_blocking_has_the_test_that_it_names() {
     for name in named {
         assert!(tests.contains(&format!("async fn {name}()")), "there is no test {name}");
     }
+}
+
+/// `docs/SEED.md` says of every feature which tests show it.
+#[test]
+fn every_test_that_the_list_of_features_names_exists() {
+    let paper = read("docs/SEED.md");
+    let mut tests = String::new();
+    for dir in ["src", "tests", "loadtest"] {
+        tests.extend(sources_below(dir).into_iter().map(|source| source.text));
+    }
+    let rows: Vec<Vec<&str>> = paper
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| asked for"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    assert!(rows.len() >= 80, "{} rows are not the whole list", rows.len());
+    for row in rows {
+        let [_, _, shown] = row[..] else { panic!("three columns: {row:?}") };
+        let names: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        assert_eq!(names.is_empty(), shown == "–", "{row:?}");
+        for name in names {
+            assert!(tests.contains(&format!("fn {name}()")), "there is no test {name}");
+        }
+    }
+}
+
+/// The words for emoji stand in the contract.
+#[test]
+fn the_contract_lists_every_word_for_an_emoji() {
+    let mut table = String::from("| word | emoji |\n|---|---|\n");
+    for (word, emoji) in WORDS {
+        table = format!("{table}| `{word}` | {emoji} |\n");
+    }
+    assert_block("docs/PROTOCOL.md", "words", &table);
 }
 
 /// What stands in a paper between `<!-- name -->` and `<!-- /name -->`.

@@ -20,6 +20,10 @@ use crate::store::{self, members, messages, visibility};
 const MESSAGES: i64 = 100;
 const MEMBERS: i64 = 2_000;
 
+/// Messages that one event changes, at the most: an answer is one, and what it answers, and the first
+/// of the thread. They are not parted, so a page may be longer by two.
+const OF_ONE_EVENT: i64 = 3;
+
 /// What all of an answer may hold; chats beyond it are marked incomplete.
 const BUDGET: Budget = Budget { rows: 3_000, text_bytes: 256 * 1024 };
 
@@ -36,13 +40,9 @@ struct Budget {
 impl Budget {
     fn spend(&mut self, changes: &Changes) {
         self.rows = self.rows.saturating_sub(changes.messages.len() + changes.members.len());
-        let text = changes.messages.iter().map(text_bytes).sum();
+        let text = changes.messages.iter().map(Message::text_bytes).sum();
         self.text_bytes = self.text_bytes.saturating_sub(text);
     }
-}
-
-fn text_bytes(message: &Message) -> usize {
-    message.body.as_ref().map_or(0, String::len)
 }
 
 impl Chats {
@@ -167,13 +167,14 @@ async fn changes(
     let from_seq = after_seq.clamp(0, last_seq);
     let mut to_seq = last_seq;
 
-    let mut found = messages::changed_after(&mut *snapshot, chat, from_seq, limit + 1).await?;
+    let mut found =
+        messages::changed_after(&mut *snapshot, chat, from_seq, limit + OF_ONE_EVENT).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let texts = found.iter().map(|(_, message)| text_bytes(message));
+    let texts = found.iter().map(|(_, message)| message.text_bytes());
     let fits = fitting(texts, limit, budget.text_bytes);
     if found.len() > fits {
         to_seq = found[fits - 1].0;
-        found.truncate(fits);
+        found.retain(|(changed_seq, _)| *changed_seq <= to_seq);
     }
 
     let mut people = members::changed_after(&mut *snapshot, chat, from_seq, MEMBERS + 1).await?;

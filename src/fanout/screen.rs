@@ -57,8 +57,11 @@ impl<'a> Screen<'a> {
     pub(super) fn seen_by(&self, blocks: &HashSet<UserId>) -> Option<&Bytes> {
         match self.event.kind {
             EventKind::MessageCreated | EventKind::MessageEdited => {}
-            // Names people and places, but nothing that anybody said.
+            // Names people and places, but nothing that anybody said; a reaction in a group is
+            // counted for all alike.
             EventKind::MessageDeleted
+            | EventKind::ReactionAdded
+            | EventKind::ReactionRemoved
             | EventKind::ChatCreated
             | EventKind::ChatUpdated
             | EventKind::ChatDeleted

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::extract::{ApiJson, ApiPath, ApiQuery};
-use super::page::Page;
+use super::page::{Page, PageQuery};
 use crate::accounts::Caller;
 use crate::error::{Error, Result};
 use crate::log::entry::Answer;
@@ -153,10 +153,10 @@ pub struct Edit {
     edited_at: Timestamp,
 }
 
-/// All versions of a message, the present one last.
+/// The versions of a message, the present one last.
 #[utoipa::path(
     get, path = "/chats/{chatId}/messages/{messageId}/edits", tag = "messages",
-    params(("chatId" = ChatId, Path), ("messageId" = MessageId, Path)),
+    params(("chatId" = ChatId, Path), ("messageId" = MessageId, Path), PageQuery),
     responses(
         (status = 200, body = Page<Edit>),
         (status = 404, description = "no such message in a chat of the caller's"),
@@ -166,12 +166,34 @@ pub async fn edits(
     State(messages): State<Messages>,
     caller: Caller,
     ApiPath((chat, message)): ApiPath<(ChatId, MessageId)>,
+    ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<Edit>>> {
-    let edits = messages.edits(caller.user_id, chat, message).await?;
+    let (after, limit) = (query.position::<i32>()?, query.limit()?);
+    let (edits, next) = messages.edits(caller.user_id, (chat, message), after, limit).await?;
     let edits = edits.into_iter().map(|edit| Edit {
         version: edit.version,
         body: edit.body,
         edited_at: edit.edited_at.into(),
     });
-    Ok(Json(Page::whole(edits.collect())))
+    Ok(Json(Page::from_to(edits.collect(), next)))
+}
+
+/// What answers a message, at any depth, ascending by `seq`.
+#[utoipa::path(
+    get, path = "/chats/{chatId}/messages/{messageId}/thread", tag = "messages",
+    params(("chatId" = ChatId, Path), ("messageId" = MessageId, Path), PageQuery),
+    responses(
+        (status = 200, body = Page<Message>),
+        (status = 404, description = "no such message in a chat of the caller's"),
+    ),
+)]
+pub async fn thread(
+    State(messages): State<Messages>,
+    caller: Caller,
+    ApiPath((chat, message)): ApiPath<(ChatId, MessageId)>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<Page<Message>>> {
+    let (after, limit) = (query.position::<i64>()?, query.limit()?);
+    let (items, next) = messages.thread(caller.user_id, (chat, message), after, limit).await?;
+    Ok(Json(Page::from_to(items, next)))
 }

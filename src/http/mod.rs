@@ -26,6 +26,7 @@ mod openapi;
 pub mod page;
 pub mod passwords;
 pub mod presence;
+pub mod reactions;
 pub mod respond;
 pub mod server;
 mod state;
@@ -85,6 +86,7 @@ fn table(state: &AppState) -> OpenApiRouter<AppState> {
         (Class::Search, search_routes()),
         (Class::Presence, presence_routes()),
         (Class::Send, send_routes()),
+        (Class::Reaction, reaction_routes()),
         (Class::Direct, direct_routes()),
         (Class::Invite, invite_routes()),
         (Class::Join, join_routes()),
@@ -158,6 +160,8 @@ fn read_routes() -> Routes {
         .at("/chats/{chatId}/messages", routes!(messages::list))
         .at("/chats/{chatId}/messages/{messageId}", routes!(messages::find))
         .at("/chats/{chatId}/messages/{messageId}/edits", routes!(messages::edits))
+        .at("/chats/{chatId}/messages/{messageId}/thread", routes!(messages::thread))
+        .at("/chats/{chatId}/messages/{messageId}/reactions", routes!(reactions::list))
 }
 
 fn change_routes() -> Routes {
@@ -187,6 +191,13 @@ fn send_routes() -> Routes {
     routes()
         .at("/chats/{chatId}/messages", routes!(messages::send))
         .at("/chats/{chatId}/messages/{messageId}", routes!(messages::edit, messages::delete))
+}
+
+fn reaction_routes() -> Routes {
+    routes().at(
+        "/chats/{chatId}/messages/{messageId}/reactions/{emoji}",
+        routes!(reactions::add, reactions::remove),
+    )
 }
 
 fn direct_routes() -> Routes {

@@ -97,6 +97,7 @@ fn describe(document: &mut Value) {
         { "name": "blocks", "description": "Whom the caller does not want to hear of" },
         { "name": "presence", "description": "Who is online" },
         { "name": "messages", "description": "The messages of a chat" },
+        { "name": "reactions", "description": "Emoji at messages" },
         { "name": "socket", "description": "The WebSocket" },
         { "name": "operators", "description": "For those who run the service" },
         { "name": "health", "description": "For people and for orchestrators" },

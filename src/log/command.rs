@@ -38,6 +38,15 @@ pub enum Action {
     Delete {
         message_id: MessageId,
     },
+    /// `emoji` is in its one form.
+    AddReaction {
+        message_id: MessageId,
+        emoji: String,
+    },
+    RemoveReaction {
+        message_id: MessageId,
+        emoji: String,
+    },
     CreateGroup {
         title: String,
         description: Option<String>,
@@ -76,6 +85,8 @@ impl Action {
             Self::Send(_) => "send",
             Self::Edit { .. } => "edit",
             Self::Delete { .. } => "delete",
+            Self::AddReaction { .. } => "add_reaction",
+            Self::RemoveReaction { .. } => "remove_reaction",
             Self::CreateGroup { .. } => "create_group",
             Self::CreateDirect { .. } => "create_direct",
             Self::AddMembers { .. } => "add_members",

@@ -160,6 +160,8 @@ refusals! {
     NoInvite = 13 => Error::NotFound("invite"),
     NotAGroup = 14 => Error::Forbidden("a direct chat has its two members, for ever"),
     Full = 15 => Error::Conflict("the chat is full"),
+    TooManyReactions = 20 => Error::Conflict("the message has all the different reactions that it can have"),
+    TooManyOwnReactions = 21 => Error::Conflict("you have reacted to the message as often as one can"),
 }
 
 const SENT: u8 = 1;

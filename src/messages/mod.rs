@@ -3,6 +3,9 @@
 //! What changes a message is a command: this side only checks the form and hands it to the log.
 //! Whether it may be done is decided by the chat's writer, in one step with doing it.
 
+mod reactions;
+mod threads;
+
 use std::time::Instant;
 
 use crate::config::Limits;
@@ -141,13 +144,28 @@ impl Messages {
         Ok(message)
     }
 
-    /// All versions of a message, the present one last. Every member may see them; none of one that
-    /// is hidden from the caller.
-    pub async fn edits(&self, caller: UserId, chat: ChatId, id: MessageId) -> Result<Vec<Edit>> {
+    /// The versions of a message, the present one last; and where the next part begins. Every member
+    /// may see them; none of one that is hidden from the caller.
+    ///
+    /// # Errors
+    /// `NotFound`, also where the caller is not in the chat.
+    pub async fn edits(
+        &self,
+        caller: UserId,
+        (chat, id): (ChatId, MessageId),
+        after: Option<i32>,
+        limit: usize,
+    ) -> Result<(Vec<Edit>, Option<i32>)> {
         if self.find(caller, chat, id).await?.hidden {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), None));
         }
-        messages::edits(&self.pool, chat, id).await
+        let most = i64::try_from(limit).unwrap_or(100) + 1;
+        let mut found = messages::edits(&self.pool, chat, id, after.unwrap_or(0), most).await?;
+        let fits = fitting(found.iter().map(|edit| edit.body.len()), limit, TEXT_BYTES);
+        let more = found.len() > fits;
+        found.truncate(fits);
+        let next = found.last().filter(|_| more).map(|edit| edit.version);
+        Ok((found, next))
     }
 
     /// A page of history, ascending.
@@ -231,7 +249,7 @@ impl Messages {
 /// The first `limit` messages, or fewer where their texts are long; and whether there are more.
 fn cut(mut messages: Vec<Message>, limit: i64) -> (Vec<Message>, bool) {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let texts = messages.iter().map(|message| message.body.as_ref().map_or(0, String::len));
+    let texts = messages.iter().map(Message::text_bytes);
     let fits = fitting(texts, limit, TEXT_BYTES);
     let more = messages.len() > fits;
     messages.truncate(fits);

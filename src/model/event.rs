@@ -22,6 +22,8 @@ pub enum Change {
     MessageCreated(Box<Message>),
     MessageEdited(Box<Message>),
     MessageDeleted { message_id: MessageId, message_seq: i64 },
+    ReactionAdded(Reacting),
+    ReactionRemoved(Reacting),
     ChatCreated(Box<Founding>),
     MemberJoined(Box<Joining>),
     MemberLeft { user: UserId },
@@ -36,6 +38,8 @@ impl Change {
             Self::MessageCreated(_) => EventKind::MessageCreated,
             Self::MessageEdited(_) => EventKind::MessageEdited,
             Self::MessageDeleted { .. } => EventKind::MessageDeleted,
+            Self::ReactionAdded(_) => EventKind::ReactionAdded,
+            Self::ReactionRemoved(_) => EventKind::ReactionRemoved,
             Self::ChatCreated(_) => EventKind::ChatCreated,
             Self::MemberJoined(_) => EventKind::MemberJoined,
             Self::MemberLeft { .. } => EventKind::MemberLeft,
@@ -44,6 +48,16 @@ impl Change {
             Self::ChatDeleted(_) => EventKind::ChatDeleted,
         }
     }
+}
+
+/// A reaction that came or went; whose it is, is whose command it was.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reacting {
+    pub message_id: MessageId,
+    pub message_seq: i64,
+    pub emoji: String,
+    /// How many have reacted with it by then.
+    pub count: i64,
 }
 
 /// A chat's beginning: seq 1, with its first members, who get no `memberJoined` of their own.
@@ -155,4 +169,6 @@ event_kinds! {
     MemberRoleChanged = 7 "memberRoleChanged",
     ChatUpdated = 8 "chatUpdated",
     ChatDeleted = 9 "chatDeleted",
+    ReactionAdded = 10 "reactionAdded",
+    ReactionRemoved = 11 "reactionRemoved",
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{ChatId, CommandId, MessageId, UserId};
 use super::time::Timestamp;
+use super::user::User;
 
 /// Characters of the answered message that a reply quotes.
 pub const EXCERPT_CHARS: usize = 140;
@@ -30,6 +31,7 @@ pub struct Message {
     pub thread_root_id: Option<MessageId>,
     pub reply_count: i32,
     pub mentions: Vec<UserId>,
+    /// The emoji that came first first; none once deleted.
     pub reactions: Vec<Reaction>,
     #[schema(required)]
     pub edited_at: Option<Timestamp>,
@@ -43,6 +45,13 @@ pub struct Message {
 }
 
 impl Message {
+    /// About how much of an answer the message takes, beyond what every message does.
+    pub fn text_bytes(&self) -> usize {
+        let body = self.body.as_ref().map_or(0, String::len);
+        let reactions = self.reactions.iter();
+        body + reactions.map(|reaction| REACTION_BYTES + reaction.emoji.len()).sum::<usize>()
+    }
+
     /// Makes it what a reader sees who blocks these people: nothing of what they wrote, and nothing
     /// quoted of it. Who they are stays, so that `seq` has no hole and threads hang together.
     pub fn screen(&mut self, is_blocked: impl Fn(UserId) -> bool) {
@@ -72,12 +81,32 @@ pub struct Quote {
     pub excerpt: Option<String>,
 }
 
+/// What is written around an emoji.
+const REACTION_BYTES: usize = 36;
+
+/// How many have reacted to a message with one emoji.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Reaction {
     pub emoji: String,
     pub count: i64,
+    /// Whether the reader is one of them. In pushes, which all get alike, it is always false.
+    #[serde(default)]
     pub me: bool,
 }
+
+/// Somebody's reaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReactionBy {
+    pub emoji: String,
+    pub user: User,
+    pub at: Timestamp,
+}
+
+/// Different emoji of one message, at the most: one more is refused.
+pub const REACTIONS: usize = 20;
+
+/// Of these, one user's own, at the most: so that nobody takes all places alone.
+pub const OWN_REACTIONS: i64 = 10;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod chat;
+pub mod emoji;
 pub mod event;
 pub mod file;
 pub mod id;

@@ -75,6 +75,19 @@ pub struct MessageDeleted {
     by: UserId,
 }
 
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReactionChanged<'a> {
+    chat_id: ChatId,
+    seq: i64,
+    message_id: MessageId,
+    message_seq: i64,
+    user_id: UserId,
+    emoji: &'a str,
+    /// How many have reacted with it now; 0 where it is gone.
+    count: i64,
+}
+
 /// The frame of an event that brings a message.
 pub fn message(kind: EventKind, chat_id: ChatId, seq: i64, message: &Message) -> Bytes {
     named(kind.name(), MessagePush { chat_id, seq, message })
@@ -96,6 +109,18 @@ pub fn durable(event: &Event) -> Option<Bytes> {
                 message_id: *message_id,
                 message_seq: *message_seq,
                 by: event.actor,
+            },
+        )),
+        Change::ReactionAdded(reacting) | Change::ReactionRemoved(reacting) => Some(named(
+            name,
+            ReactionChanged {
+                chat_id,
+                seq,
+                message_id: reacting.message_id,
+                message_seq: reacting.message_seq,
+                user_id: event.actor,
+                emoji: &reacting.emoji,
+                count: reacting.count,
             },
         )),
         Change::ChatCreated(_) => None,

@@ -41,6 +41,8 @@ requests! {
     SendMessage = "sendMessage",
     EditMessage = "editMessage",
     DeleteMessage = "deleteMessage",
+    AddReaction = "addReaction",
+    RemoveReaction = "removeReaction",
     GetMessages = "getMessages",
     JoinChat = "joinChat",
     LeaveChat = "leaveChat",
@@ -139,6 +141,17 @@ pub struct EditMessage {
 pub struct DeleteMessage {
     pub chat_id: ChatId,
     pub message_id: MessageId,
+}
+
+/// Of `addReaction` and `removeReaction`.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReactionRequest {
+    pub chat_id: ChatId,
+    pub message_id: MessageId,
+    /// One emoji, or a word that stands for one.
+    #[schema(min_length = 1, max_length = 64)]
+    pub emoji: String,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]

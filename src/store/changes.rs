@@ -5,6 +5,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use super::events::EventData;
+use super::visibility::{closed_direct, is_blocked};
 use crate::model::chat::{ChatKind, Pair, Role};
 use crate::model::event::EventKind;
 use crate::model::id::{ChatId, CommandId, MessageId, UserId};
@@ -84,22 +85,14 @@ pub async fn subject(
     chat: ChatId,
     message: MessageId,
 ) -> Result<Option<Subject>, sqlx::Error> {
-    sqlx::query_as(
-        "select m.seq, m.sender_id, m.body, m.version, m.changed_seq,
-                c.kind = 'direct' and (exists (
-                    select from user_blocks b
-                    where (b.blocker_id = c.direct_low and b.blocked_id = c.direct_high)
-                       or (b.blocker_id = c.direct_high and b.blocked_id = c.direct_low)
-                ) or exists (
-                    select from users u
-                    where u.id = case when c.direct_low = m.sender_id
-                                      then c.direct_high else c.direct_low end
-                      and u.privacy_direct_messages = 'nobody'
-                )) as closed
+    sqlx::query_as(concat!(
+        "select m.seq, m.sender_id, m.body, m.version, m.changed_seq, ",
+        closed_direct!("m.sender_id"),
+        " as closed
          from messages m
          join chats c on c.id = m.chat_id
-         where m.chat_id = $1 and m.id = $2",
-    )
+         where m.chat_id = $1 and m.id = $2"
+    ))
     .bind(chat)
     .bind(message)
     .fetch_optional(db)
@@ -148,10 +141,15 @@ pub async fn delete_message(
         "with former as (
              delete from message_edits
              where chat_id = $1 and message_seq = $2
+         ),
+         reacted as (
+             delete from message_reactions
+             where chat_id = $1 and message_seq = $2
          )
          update messages
          set body = null,
              mentions = null,
+             reactions = null,
              deleted_at = date_trunc('milliseconds', now()),
              changed_seq = $3
          where chat_id = $1 and seq = $2",

@@ -2,7 +2,9 @@
 //! publishing what was committed but not published.
 //!
 //! A message appears in its present state as far as that is its own affair: its text is the one of
-//! the event's version, unless it was deleted since, in which case no event shows it any more.
+//! the event's version, unless it was deleted since, in which case no event shows it any more. An
+//! edit brings the reactions of now: each event of a reaction sets their number, so they come out
+//! right.
 
 use std::collections::HashMap;
 
@@ -12,7 +14,7 @@ use sqlx::{FromRow, PgConnection};
 use super::{chats, members, messages, users};
 use crate::error::{Error, Result};
 use crate::model::chat::{ChatKind, Role, SharedChat};
-use crate::model::event::{Change, Event, EventKind, Founding, Joining, Seat};
+use crate::model::event::{Change, Event, EventKind, Founding, Joining, Reacting, Seat};
 use crate::model::id::{ChatId, MessageId, UserId};
 use crate::model::message::Message;
 
@@ -30,6 +32,11 @@ pub struct EventData {
     pub user_id: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emoji: Option<String>,
+    /// How many had reacted with it by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
     /// Where a command made several events: the last one's seq, kept with the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_seq: Option<i64>,
@@ -55,7 +62,8 @@ pub async fn load(db: &mut PgConnection, chat: ChatId, seqs: &[i64]) -> Result<V
     .bind(seqs)
     .fetch_all(&mut *db)
     .await?;
-    let of_events = rows.iter().filter_map(|row| row.data.message_seq);
+    let edits = rows.iter().filter(|row| row.kind == EventKind::MessageEdited.name());
+    let of_events = edits.filter_map(|row| row.data.message_seq);
     let places: Vec<(ChatId, i64)> =
         seqs.iter().copied().chain(of_events).map(|seq| (chat, seq)).collect();
     let found = messages::at(&mut *db, &places).await?;
@@ -79,6 +87,7 @@ pub async fn load(db: &mut PgConnection, chat: ChatId, seqs: &[i64]) -> Result<V
 }
 
 async fn created(db: &mut PgConnection, mut message: Message) -> Result<Event> {
+    message.reactions.clear();
     if message.edited_at.take().is_some() && message.body.is_some() {
         let (chat, seq) = (message.chat_id, message.seq);
         message.body = messages::former_body(&mut *db, chat, seq, 1).await?.or(message.body);
@@ -97,7 +106,8 @@ async fn change(
     row: EventRow,
     found: &HashMap<i64, Message>,
 ) -> Result<Change> {
-    let broken = || Error::internal(format!("event {} of chat {chat} is incomplete", row.seq));
+    let seq = row.seq;
+    let broken = || Error::internal(format!("event {seq} of chat {chat} is incomplete"));
     let message = row.data.message_seq.and_then(|seq| found.get(&seq));
     match EventKind::from_name(&row.kind) {
         Some(EventKind::MessageEdited) => {
@@ -113,6 +123,12 @@ async fn change(
             message_id: row.data.message_id.ok_or_else(broken)?,
             message_seq: row.data.message_seq.ok_or_else(broken)?,
         }),
+        Some(EventKind::ReactionAdded) => {
+            Ok(Change::ReactionAdded(reacting(row.data).ok_or_else(broken)?))
+        }
+        Some(EventKind::ReactionRemoved) => {
+            Ok(Change::ReactionRemoved(reacting(row.data).ok_or_else(broken)?))
+        }
         Some(EventKind::ChatCreated) => {
             Ok(Change::ChatCreated(Box::new(founding(db, chat).await?)))
         }
@@ -132,6 +148,15 @@ async fn change(
         Some(EventKind::ChatDeleted) => Ok(Change::ChatDeleted(Box::new(shared(db, chat).await?))),
         Some(EventKind::MessageCreated) | None => Err(broken()),
     }
+}
+
+fn reacting(data: EventData) -> Option<Reacting> {
+    Some(Reacting {
+        message_id: data.message_id?,
+        message_seq: data.message_seq?,
+        emoji: data.emoji?,
+        count: data.count?,
+    })
 }
 
 /// What all members see of a chat alike, at present; also of one that has ended.

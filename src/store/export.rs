@@ -210,6 +210,43 @@ pub async fn messages(
 
 #[derive(FromRow, Serialize)]
 #[serde(rename_all = "camelCase")]
+pub struct ReactionRow {
+    pub message_seq: i64,
+    pub emoji: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// What the user reacted with in a chat, behind `after` (seq of the message, emoji).
+pub async fn reactions(
+    db: impl PgExecutor<'_>,
+    user: UserId,
+    chat: ChatId,
+    after: Option<(i64, String)>,
+    limit: i64,
+) -> Result<Vec<ReactionRow>> {
+    let (seq, emoji) = after.unwrap_or_default();
+    let rows = sqlx::query_as(
+        "select message_seq, emoji, created_at
+         from message_reactions
+         where chat_id = $1
+           and user_id = $2
+           and (message_seq, emoji) > ($3, $4)
+         order by message_seq, emoji
+         limit $5",
+    )
+    .bind(chat)
+    .bind(user)
+    .bind(seq)
+    .bind(emoji)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    Ok(rows)
+}
+
+#[derive(FromRow, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EditRow {
     pub message_seq: i64,
     pub version: i32,

@@ -1,25 +1,18 @@
-//! Tables `messages` and `message_edits`: reading. Writing is the batch's, in [`super::sends`] and
+//! Tables `messages`, `message_answers` and `message_edits`: reading. Writing is the batch's, in [`super::sends`] and
 //! [`super::changes`].
 
+use sqlx::types::Json;
 use sqlx::types::time::OffsetDateTime;
 use sqlx::{FromRow, PgExecutor};
 
 use crate::error::Result;
 use crate::model::id::{ChatId, CommandId, MessageId, UserId};
-use crate::model::message::{EXCERPT_CHARS, Message, Quote};
+use crate::model::message::{EXCERPT_CHARS, Message, Quote, Reaction};
 
 /// A message with the one that it answers, in short. `m` is the message, `p` its parent.
 macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "select m.chat_id, m.seq, m.id, m.sender_id, m.client_id, m.body, m.thread_root_id,
-                    m.reply_count, m.mentions, m.created_at, m.edited_at, m.deleted_at,
-                    m.changed_seq, p.id as parent_id, p.seq as parent_seq,
-                    p.sender_id as parent_sender_id, left(p.body, 140) as parent_excerpt
-             from messages m
-             left join messages p on p.chat_id = m.chat_id and p.seq = m.reply_to_seq ",
-            $rest
-        )
+    ($rest:expr) => {
+        concat!(include_str!("messages/select.sql"), $rest)
     };
 }
 
@@ -36,6 +29,7 @@ struct MessageRow {
     thread_root_id: Option<MessageId>,
     reply_count: i32,
     mentions: Option<Vec<UserId>>,
+    reactions: Option<Json<Vec<Reaction>>>,
     created_at: OffsetDateTime,
     edited_at: Option<OffsetDateTime>,
     deleted_at: Option<OffsetDateTime>,
@@ -71,7 +65,7 @@ impl From<MessageRow> for Message {
             thread_root_id: row.thread_root_id,
             reply_count: row.reply_count,
             mentions: row.mentions.unwrap_or_default(),
-            reactions: Vec::new(),
+            reactions: row.reactions.map(|Json(reactions)| reactions).unwrap_or_default(),
             edited_at: row.edited_at.map(Into::into),
             deleted_at: row.deleted_at.map(Into::into),
             created_at: row.created_at.into(),
@@ -91,6 +85,27 @@ pub async fn find(db: impl PgExecutor<'_>, chat: ChatId, id: MessageId) -> Resul
         .fetch_optional(db)
         .await?;
     Ok(row.map(Into::into))
+}
+
+/// Where a message stands.
+#[derive(FromRow)]
+pub struct Place {
+    pub seq: i64,
+    /// Whether it answers another, rather than being the first of its thread.
+    pub is_answer: bool,
+}
+
+pub async fn place(db: impl PgExecutor<'_>, chat: ChatId, id: MessageId) -> Result<Option<Place>> {
+    let place = sqlx::query_as(
+        "select seq, reply_to_seq is not null as is_answer
+         from messages
+         where chat_id = $1 and id = $2",
+    )
+    .bind(chat)
+    .bind(id)
+    .fetch_optional(db)
+    .await?;
+    Ok(place)
 }
 
 /// The messages at these places, in no order; places of other events are left out.
@@ -178,6 +193,44 @@ pub async fn changed_after(
     Ok(rows.into_iter().map(|row| (row.changed_seq, row.into())).collect())
 }
 
+/// What answers the first message of a thread, at any depth, behind `after`, the oldest first.
+pub async fn answers_to_root(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    root: MessageId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let rows =
+        sqlx::query_as::<_, MessageRow>(select!(include_str!("messages/answers_to_root.sql")))
+            .bind(chat)
+            .bind(root)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(db)
+            .await?;
+    Ok(messages(rows))
+}
+
+/// The same for a message that is an answer itself.
+pub async fn answers_to_answer(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    answered_seq: i64,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let rows =
+        sqlx::query_as::<_, MessageRow>(select!(include_str!("messages/answers_to_answer.sql")))
+            .bind(chat)
+            .bind(answered_seq)
+            .bind(after)
+            .bind(limit)
+            .fetch_all(db)
+            .await?;
+    Ok(messages(rows))
+}
+
 #[derive(FromRow)]
 pub struct Edit {
     pub version: i32,
@@ -205,21 +258,34 @@ pub async fn former_body(
     Ok(body)
 }
 
-/// All versions, the present one last; none of a deleted message.
-pub async fn edits(db: impl PgExecutor<'_>, chat: ChatId, id: MessageId) -> Result<Vec<Edit>> {
+/// The versions behind `after`, the present one last; none of a deleted message.
+pub async fn edits(
+    db: impl PgExecutor<'_>,
+    chat: ChatId,
+    id: MessageId,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Edit>> {
     let edits = sqlx::query_as(
-        "select e.version, e.body, e.edited_at
-         from messages m
-         join message_edits e on e.chat_id = m.chat_id and e.message_seq = m.seq
-         where m.chat_id = $1 and m.id = $2
+        "(
+             select e.version, e.body, e.edited_at
+             from messages m
+             join message_edits e on e.chat_id = m.chat_id and e.message_seq = m.seq
+             where m.chat_id = $1 and m.id = $2 and e.version > $3
+             order by e.version
+             limit $4
+         )
          union all
          select m.version, m.body, coalesce(m.edited_at, m.created_at)
          from messages m
-         where m.chat_id = $1 and m.id = $2 and m.body is not null
-         order by version",
+         where m.chat_id = $1 and m.id = $2 and m.version > $3 and m.body is not null
+         order by version
+         limit $4",
     )
     .bind(chat)
     .bind(id)
+    .bind(after)
+    .bind(limit)
     .fetch_all(db)
     .await?;
     Ok(edits)

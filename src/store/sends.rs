@@ -82,29 +82,52 @@ pub async fn store(
         .await
 }
 
-/// Counts new answers on all that they answer, at every depth. `answered` are the parents' places,
-/// one for each answer.
+/// A new answer: where the message stands that it answers, and where it stands itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answering {
+    pub chat: ChatId,
+    pub answered_seq: i64,
+    pub seq: i64,
+}
+
+/// Counts new answers on all that they answer, at every depth, and notes them there. Of what they
+/// answer directly, and of the first of the thread, it is a change that catching up tells.
 pub async fn count_answers(
     db: impl PgExecutor<'_>,
-    answered: &[(ChatId, i64)],
+    answers: &[Answering],
 ) -> Result<(), sqlx::Error> {
-    let (chats, seqs): (Vec<ChatId>, Vec<i64>) = answered.iter().copied().unzip();
+    let chats: Vec<ChatId> = answers.iter().map(|answer| answer.chat).collect();
+    let answered: Vec<i64> = answers.iter().map(|answer| answer.answered_seq).collect();
+    let seqs: Vec<i64> = answers.iter().map(|answer| answer.seq).collect();
     sqlx::query(
         "with recursive above as (
-             select chat_id, seq
-             from unnest($1::uuid[], $2::int8[]) parent (chat_id, seq)
+             select m.chat_id, m.seq, m.reply_to_seq, i.answer, true as is_direct
+             from unnest($1::uuid[], $2::int8[], $3::int8[]) i (chat_id, answered_seq, answer)
+             join messages m on m.chat_id = i.chat_id and m.seq = i.answered_seq
              union all
-             select a.chat_id, m.reply_to_seq
+             select m.chat_id, m.seq, m.reply_to_seq, a.answer, false
              from above a
-             join messages m on m.chat_id = a.chat_id and m.seq = a.seq
-             where m.reply_to_seq is not null
+             join messages m on m.chat_id = a.chat_id and m.seq = a.reply_to_seq
+         ),
+         noted as (
+             insert into message_answers (chat_id, answered_seq, seq)
+             select chat_id, seq, answer
+             from above
+             where reply_to_seq is not null
          )
          update messages m
-         set reply_count = m.reply_count + n.n
-         from (select chat_id, seq, count(*) as n from above group by chat_id, seq) n
+         set reply_count = m.reply_count + n.n,
+             changed_seq = greatest(m.changed_seq, n.told)
+         from (
+             select chat_id, seq, count(*) as n,
+                    max(answer) filter (where is_direct or reply_to_seq is null) as told
+             from above
+             group by chat_id, seq
+         ) n
          where m.chat_id = n.chat_id and m.seq = n.seq",
     )
     .bind(chats)
+    .bind(answered)
     .bind(seqs)
     .execute(db)
     .await?;

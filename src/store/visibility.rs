@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 
 use sqlx::types::time::OffsetDateTime;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 
 use crate::error::Result;
 use crate::model::id::{ChatId, UserId};
@@ -67,6 +67,26 @@ macro_rules! is_blocked {
         )
     };
 }
+
+/// Whether chat `c` is a direct one that is closed to a user of the two: by a block, either way, or
+/// because the other one takes no direct messages.
+macro_rules! closed_direct {
+    ($user:literal) => {
+        concat!(
+            "(c.kind = 'direct' and (",
+            is_blocked!("c.direct_low", "c.direct_high"),
+            " or exists (
+                 select from users u
+                 where u.id = case when c.direct_low = ",
+            $user,
+            " then c.direct_high else c.direct_low end
+                   and u.privacy_direct_messages = 'nobody'
+             )))"
+        )
+    };
+}
+
+pub(super) use {closed_direct, is_blocked};
 
 /// Whether a viewer may see the presence of user `u`.
 macro_rules! shows_presence {
@@ -172,8 +192,21 @@ pub async fn may_add(
     .await
 }
 
-/// Hides from the viewer what those whom they block wrote in groups. Every road that shows
-/// messages from Postgres ends here; live pushes go by the same rule, [`Message::screen`].
+/// Something of a message that differs between readers.
+#[derive(FromRow)]
+struct Own {
+    chat_id: ChatId,
+    /// An author whom the reader blocks.
+    author_id: Option<UserId>,
+    /// Else the place of a message to which the reader reacted, and with what.
+    message_seq: Option<i64>,
+    emoji: Option<String>,
+}
+
+/// Makes messages what the viewer sees: hidden where those whom they block wrote in groups, and with
+/// the viewer's own reactions marked. Every road that shows messages from Postgres ends here; live
+/// pushes hide by the same rule, [`Message::screen`]. One statement, however many messages, and none
+/// where nobody else wrote and nobody reacted.
 pub async fn screen(
     db: impl PgExecutor<'_>,
     viewer: UserId,
@@ -186,26 +219,56 @@ pub async fn screen(
     });
     let authors: HashSet<(ChatId, UserId)> =
         authors.filter(|(_, author)| *author != viewer).collect();
-    if authors.is_empty() {
+    let reacted = messages.iter().filter(|message| !message.reactions.is_empty());
+    let reacted: Vec<(ChatId, i64)> =
+        reacted.map(|message| (message.chat_id, message.seq)).collect();
+    if authors.is_empty() && reacted.is_empty() {
         return Ok(());
     }
-    let (chats, authors): (Vec<ChatId>, Vec<UserId>) = authors.into_iter().unzip();
-    let blocked: Vec<(ChatId, UserId)> = sqlx::query_as(
-        "select i.chat_id, i.author_id
-         from unnest($2::uuid[], $3::uuid[]) i (chat_id, author_id)
-         join user_blocks b on b.blocker_id = $1 and b.blocked_id = i.author_id
-         join chats c on c.id = i.chat_id and c.kind = 'group'",
-    )
-    .bind(viewer)
-    .bind(chats)
-    .bind(authors)
-    .fetch_all(db)
-    .await?;
+    let found = own(db, viewer, authors, reacted).await?;
+    let mut blocked: HashSet<(ChatId, UserId)> = HashSet::new();
+    let mut reactions: HashSet<(ChatId, i64, String)> = HashSet::new();
+    for Own { chat_id, author_id, message_seq, emoji } in found {
+        blocked.extend(author_id.map(|author| (chat_id, author)));
+        reactions.extend(message_seq.zip(emoji).map(|(seq, emoji)| (chat_id, seq, emoji)));
+    }
     for message in messages {
-        let chat = message.chat_id;
+        let (chat, seq) = (message.chat_id, message.seq);
         message.screen(|author| blocked.contains(&(chat, author)));
+        for reaction in &mut message.reactions {
+            reaction.me = reactions.contains(&(chat, seq, reaction.emoji.clone()));
+        }
     }
     Ok(())
+}
+
+async fn own(
+    db: impl PgExecutor<'_>,
+    viewer: UserId,
+    authors: HashSet<(ChatId, UserId)>,
+    reacted: Vec<(ChatId, i64)>,
+) -> Result<Vec<Own>> {
+    let (of_authors, authors): (Vec<ChatId>, Vec<UserId>) = authors.into_iter().unzip();
+    let (of_reacted, reacted): (Vec<ChatId>, Vec<i64>) = reacted.into_iter().unzip();
+    let found = sqlx::query_as(
+        "select i.chat_id, i.author_id, null::int8 as message_seq, null::text as emoji
+         from unnest($2::uuid[], $3::uuid[]) i (chat_id, author_id)
+         join user_blocks b on b.blocker_id = $1 and b.blocked_id = i.author_id
+         join chats c on c.id = i.chat_id and c.kind = 'group'
+         union all
+         select r.chat_id, null, r.message_seq, r.emoji
+         from unnest($4::uuid[], $5::int8[]) place (chat_id, seq)
+         join message_reactions r
+           on r.chat_id = place.chat_id and r.user_id = $1 and r.message_seq = place.seq",
+    )
+    .bind(viewer)
+    .bind(of_authors)
+    .bind(authors)
+    .bind(of_reacted)
+    .bind(reacted)
+    .fetch_all(db)
+    .await?;
+    Ok(found)
 }
 
 /// Notes that the blocks or the privacy of these users changed, in the transaction that changes

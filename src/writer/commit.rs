@@ -77,9 +77,9 @@ async fn decide_in_layers(
         let sends = sends_of(batch, layer.sends);
         if !sends.is_empty() {
             let decided = decide::messages::send_all(&mut *db, terms, &sends).await?;
-            let answered = decide::messages::answered(&decided);
-            if !answered.is_empty() {
-                sends::count_answers(&mut *db, &answered).await?;
+            let answers = decide::messages::answers(&decided);
+            if !answers.is_empty() {
+                sends::count_answers(&mut *db, &answers).await?;
             }
             decisions.extend(decided);
         }

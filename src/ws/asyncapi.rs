@@ -174,6 +174,9 @@ impl Parts {
             RequestKind::SendMessage => self.pair::<request::SendMessage, Sent>(),
             RequestKind::EditMessage => self.pair::<request::EditMessage, Seq>(),
             RequestKind::DeleteMessage => self.pair::<request::DeleteMessage, Seq>(),
+            RequestKind::AddReaction | RequestKind::RemoveReaction => {
+                self.pair::<request::ReactionRequest, Seq>()
+            }
             RequestKind::GetMessages => self.pair::<request::GetMessages, MessagePage>(),
             RequestKind::JoinChat => self.pair::<request::JoinChat, Joined>(),
             RequestKind::LeaveChat => self.pair::<request::LeaveChat, Nothing>(),
@@ -203,6 +206,9 @@ impl Parts {
                 self.schema::<push::MessagePush<'_>>()
             }
             EventKind::MessageDeleted => self.schema::<push::MessageDeleted>(),
+            EventKind::ReactionAdded | EventKind::ReactionRemoved => {
+                self.schema::<push::ReactionChanged<'_>>()
+            }
             EventKind::ChatCreated => self.schema::<push::ChatCreated<'_>>(),
             EventKind::MemberJoined | EventKind::MemberLeft | EventKind::MemberRoleChanged => {
                 self.schema::<push::MemberChanged<'_>>()

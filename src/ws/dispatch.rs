@@ -27,7 +27,7 @@ use crate::protocol::changes::{Changes, Receipt, Synced};
 use crate::protocol::push::Wanted;
 use crate::protocol::request::{
     DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, Known, LeaveChat,
-    PresenceOf, RequestKind, SendMessage, Subscribe, Sync, Typing,
+    PresenceOf, ReactionRequest, RequestKind, SendMessage, Subscribe, Sync, Typing,
 };
 
 /// How a frame was taken.
@@ -133,6 +133,19 @@ async fn rare(
         RequestKind::SendMessage => send(edge, connection, id, data),
         RequestKind::EditMessage => edit(edge, connection, id, data),
         RequestKind::DeleteMessage => delete(edge, connection, id, data),
+        RequestKind::AddReaction => {
+            let ReactionRequest { chat_id, message_id, emoji } = parse(data)?;
+            let (user, messages) = (connection.user, &edge.messages);
+            submit(edge, connection, id, messages.add_reaction(user, chat_id, message_id, &emoji)?);
+            Ok(())
+        }
+        RequestKind::RemoveReaction => {
+            let ReactionRequest { chat_id, message_id, emoji } = parse(data)?;
+            let (user, messages) = (connection.user, &edge.messages);
+            let request = messages.remove_reaction(user, chat_id, message_id, &emoji)?;
+            submit(edge, connection, id, request);
+            Ok(())
+        }
         RequestKind::JoinChat => join_chat(edge, connection, id, data).await,
         RequestKind::LeaveChat => {
             let LeaveChat { chat_id } = parse(data)?;

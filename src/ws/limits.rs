@@ -31,6 +31,7 @@ pub(super) const fn class_of(kind: RequestKind) -> Class {
         RequestKind::SendMessage | RequestKind::EditMessage | RequestKind::DeleteMessage => {
             Class::Send
         }
+        RequestKind::AddReaction | RequestKind::RemoveReaction => Class::Reaction,
         RequestKind::JoinChat | RequestKind::GetMessages | RequestKind::Sync => Class::Read,
         RequestKind::SubscribePresence => Class::Presence,
         RequestKind::Typing => Class::Typing,

@@ -18,5 +18,6 @@ mod operators;
 mod people;
 mod presence;
 mod problems;
+mod reactions;
 mod secrets;
 mod sockets;

@@ -138,6 +138,7 @@ async fn make(pool: Pool, me: Me, mut zip: Archive) -> Result<()> {
         for chat in &chats {
             messages(&pool, user, chat, &mut zip).await?;
             edits(&pool, user, chat, &mut zip).await?;
+            reactions(&pool, user, chat, &mut zip).await?;
         }
         let Some(last) = chats.last() else { break };
         after = Some(last.chat_id);
@@ -189,6 +190,22 @@ async fn edits(pool: &Pool, user: UserId, chat: &ChatRow, zip: &mut Archive) -> 
         }
         page(zip, part.rows).await?;
         after = part.next;
+    }
+    if is_begun { zip.end().await } else { Ok(()) }
+}
+
+/// The same for what they reacted with.
+async fn reactions(pool: &Pool, user: UserId, chat: &ChatRow, zip: &mut Archive) -> Result<()> {
+    let mut after = None;
+    let mut is_begun = false;
+    loop {
+        let rows = held::reactions(pool, user, chat.chat_id, after, PAGE).await?;
+        if !is_begun && !rows.is_empty() {
+            zip.begin(&format!("reactions/{}.json", chat.chat_id))?;
+            is_begun = true;
+        }
+        let Some(last) = page(zip, rows).await? else { break };
+        after = Some((last.message_seq, last.emoji));
     }
     if is_begun { zip.end().await } else { Ok(()) }
 }

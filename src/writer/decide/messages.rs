@@ -9,10 +9,10 @@ use crate::log::command::{Command, Draft};
 use crate::log::entry::{Answer, Refusal};
 use crate::model::chat::ChatAction;
 use crate::model::event::{Change, Event, EventKind};
-use crate::model::id::{ChatId, MessageId};
+use crate::model::id::MessageId;
 use crate::model::message::{Message, Quote};
 use crate::store::events::EventData;
-use crate::store::sends::{self, Drafts, Stored, verdict};
+use crate::store::sends::{self, Answering, Drafts, Stored, verdict};
 use crate::store::{changes, members, messages};
 
 /// A send of a batch, with its place in it.
@@ -152,19 +152,20 @@ fn decide_repeat(repeat: Send<'_>, first: Send<'_>, decided: &Decision) -> Decis
     }
 }
 
-/// The places that new answers answer, for their counts.
-pub(in crate::writer) fn answered(decisions: &[(usize, Decision)]) -> Vec<(ChatId, i64)> {
+/// The new answers, for the counts of what they answer.
+pub(in crate::writer) fn answers(decisions: &[(usize, Decision)]) -> Vec<Answering> {
     let events = decisions.iter().flat_map(|(_, decision)| match decision {
         Decision::New(events, _) => events.as_slice(),
         _ => &[],
     });
-    let places = events.filter_map(|event| match &event.change {
+    let answers = events.filter_map(|event| match &event.change {
         Change::MessageCreated(message) => {
-            message.reply_to.as_ref().map(|quote| (event.chat, quote.seq))
+            let answered_seq = message.reply_to.as_ref()?.seq;
+            Some(Answering { chat: event.chat, answered_seq, seq: event.seq })
         }
         _ => None,
     });
-    places.collect()
+    answers.collect()
 }
 
 pub(in crate::writer) async fn edit(

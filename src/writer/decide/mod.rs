@@ -4,6 +4,7 @@
 pub(super) mod chats;
 pub(super) mod members;
 pub(super) mod messages;
+pub(super) mod reactions;
 
 use std::ops::RangeInclusive;
 
@@ -54,6 +55,12 @@ pub(super) async fn one(
         Action::Send(_) => unreachable!("sends are decided in bulk"),
         Action::Edit { message_id, body } => messages::edit(db, command, *message_id, body).await,
         Action::Delete { message_id } => messages::delete(db, command, *message_id).await,
+        Action::AddReaction { message_id, emoji } => {
+            reactions::add(db, command, *message_id, emoji).await
+        }
+        Action::RemoveReaction { message_id, emoji } => {
+            reactions::remove(db, command, *message_id, emoji).await
+        }
         Action::CreateGroup { .. } | Action::CreateDirect { .. } => {
             chats::create(db, partition, command).await
         }
@@ -85,6 +92,8 @@ const fn begins_with(action: &Action) -> &'static [EventKind] {
         Action::Send(_) => &[EventKind::MessageCreated],
         Action::Edit { .. } => &[EventKind::MessageEdited],
         Action::Delete { .. } => &[EventKind::MessageDeleted],
+        Action::AddReaction { .. } => &[EventKind::ReactionAdded],
+        Action::RemoveReaction { .. } => &[EventKind::ReactionRemoved],
         Action::CreateGroup { .. } | Action::CreateDirect { .. } => &[EventKind::ChatCreated],
         Action::UpdateChat { .. } => &[EventKind::ChatUpdated],
         Action::DeleteChat => &[EventKind::ChatDeleted],

@@ -75,7 +75,8 @@ async fn ask(world: &World, row: &Row, role: Role, ids: &Ids) -> (Result<Outcome
         .replace("{messageId}", &ids.message)
         .replace("{userId}", &ids.user)
         .replace("{sessionId}", &ids.session)
-        .replace("{code}", &ids.code);
+        .replace("{code}", &ids.code)
+        .replace("{emoji}", "like");
     let client = world.client(role);
     let method: Method = method.parse().expect("a method");
     let path = match row.what {

@@ -87,6 +87,9 @@ async fn data(world: &World, row: &Row, role: Role, ids: &Ids) -> Value {
         "sendMessage" => json!({ "chatId": chat, "clientId": Uuid::now_v7(), "body": "text" }),
         "editMessage" => json!({ "chatId": chat, "messageId": message, "body": "another text" }),
         "deleteMessage" => json!({ "chatId": chat, "messageId": message }),
+        "addReaction" | "removeReaction" => {
+            json!({ "chatId": chat, "messageId": message, "emoji": "like" })
+        }
         "getMessages" | "leaveChat" => json!({ "chatId": chat }),
         "joinChat" => json!({ "chatId": chat, "afterSeq": 0 }),
         "typing" => json!({ "chatId": chat, "typing": true }),

@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Person, TestApp};
+use crate::harness::{Answer, Person, TestApp};
 
 /// The files of an export, by name, and all their text.
 async fn export(person: &Person) -> (HashMap<String, Value>, String) {
@@ -53,6 +53,10 @@ async fn it_has_what_is_held_on_the_caller_and_nothing_of_others() {
     ann.http.patch(&path, json!({ "body": "first" })).await.expect(200);
     let gone = send(&ann, &direct, "what was deleted").await;
     ann.http.delete(&format!("/chats/{direct}/messages/{gone}")).await.expect(204);
+    let reacted = |emoji: &str| format!("/chats/{direct}/messages/{first}/reactions/{emoji}");
+    for (person, emoji) in [(&ann, "love"), (&ann, "like"), (&bob, "wow")] {
+        Answer::of(person.http.request(Method::PUT, &reacted(emoji))).await.expect(204);
+    }
     app.sql(
         "insert into user_blocks (blocker_id, blocked_id)
          select $1, id from users where username = 'cid'",
@@ -80,12 +84,20 @@ async fn it_has_what_is_held_on_the_caller_and_nothing_of_others() {
     let edits = files[&format!("edits/{direct}.json")].as_array().unwrap();
     assert_eq!((edits.len(), &edits[0]["body"]), (1, &json!("frist")));
 
+    let reactions = files[&format!("reactions/{direct}.json")].as_array().unwrap();
+    let emoji: Vec<&Value> = reactions.iter().map(|reaction| &reaction["emoji"]).collect();
+    assert_eq!(emoji, ["\u{2764}\u{FE0F}", "\u{1F44D}"]);
+    assert_eq!(reactions[0]["messageSeq"], messages[0]["seq"]);
+    assert!(!files.contains_key(&format!("reactions/{group}.json")));
+
     let rows = files["audit.json"].as_array().unwrap();
     let row = rows.iter().find(|row| row["action"] == "user.verify").unwrap();
     assert_eq!((&row["byYourself"], &row["ip"]), (&json!(false), &Value::Null));
     assert!(rows.iter().any(|row| row["action"] == "user.export" && row["byYourself"] == true));
 
-    for others in ["what bob wrote", "what was deleted", "bobby", "cid@", "argon2", &operator.id] {
+    for others in
+        ["what bob wrote", "\u{1F62E}", "what was deleted", "bobby", "cid@", "argon2", &operator.id]
+    {
         assert!(!all.contains(others), "{others} is in the export");
     }
 }

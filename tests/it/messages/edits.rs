@@ -49,6 +49,43 @@ async fn an_edited_message_keeps_its_place_and_its_versions() {
     }
 }
 
+/// However often something was edited, an answer is bounded; by the sizes of the texts, too.
+#[tokio::test]
+async fn versions_come_in_parts_the_present_one_last() {
+    let app = TestApp::start().await;
+    let ann = app.person("ann").await;
+    let chat = ann.group(&[]).await;
+    let mut socket = app.connect(&ann).await;
+    let id = send(&mut socket, &chat, "version 1").await;
+    for n in 2..=25 {
+        let long = if n > 12 { "\u{1F642}".repeat(7_900) } else { String::new() };
+        let body = format!("version {n}{long}");
+        let data = json!({ "chatId": chat, "messageId": id, "body": body });
+        socket.request("editMessage", data).await;
+    }
+    let path = format!("/chats/{chat}/messages/{id}/edits");
+    for (limit, parts) in [(50, 2), (25, 2), (10, 3), (7, 4)] {
+        let (mut versions, mut cursor, mut found) = (Vec::new(), String::new(), 0);
+        loop {
+            let part = ann.http.get(&format!("{path}?limit={limit}{cursor}")).await.expect(200);
+            assert!(part.items().len() <= limit);
+            found += 1;
+            for edit in part.items() {
+                let version = edit["version"].as_i64().unwrap();
+                let body = edit["body"].as_str().unwrap();
+                assert!(body.starts_with(&format!("version {version}")));
+                versions.push(version);
+            }
+            let Some(next) = part.body["nextCursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!((versions, found), ((1..=25).collect(), parts), "limit {limit}");
+    }
+    for bad in ["?limit=0", "?limit=101", "?cursor=%25", "?cursor=YWJj"] {
+        ann.http.get(&format!("{path}{bad}")).await.expect_problem(422, "invalid");
+    }
+}
+
 #[tokio::test]
 async fn nobody_edits_anothers_text() {
     let app = TestApp::start().await;

@@ -5,3 +5,4 @@ mod history;
 mod repeats;
 mod replies;
 mod texts;
+mod threads;

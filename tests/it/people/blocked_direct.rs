@@ -1,10 +1,11 @@
 //! R-PR-1, F45: a block between two people, in what only the two of them share. Each test goes both
 //! ways.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::without_request;
-use crate::harness::{Person, TestApp, message};
+use crate::harness::{Answer, Person, TestApp, message};
 
 #[tokio::test]
 async fn no_direct_chat_is_opened_either_way() {
@@ -53,6 +54,36 @@ async fn nothing_is_sent_or_edited_in_a_direct_chat_either_way() {
     sockets[1].request("deleteMessage", named).await;
     ann.unblock(&bob).await;
     sockets[1].say(&chat, "again").await;
+}
+
+#[tokio::test]
+async fn nobody_reacts_in_a_direct_chat_over_a_block_either_way() {
+    let app = TestApp::start().await;
+    let [ann, bob] = app.people(["ann", "bob"]).await;
+    let chat = ann.direct(&bob).await.expect(201).text("/id");
+    let mut sockets = [app.connect(&ann).await, app.connect(&bob).await];
+    let sent = sockets[0].request("sendMessage", message(&chat, "before")).await;
+    let react =
+        |emoji: &str| json!({ "chatId": chat, "messageId": sent["messageId"], "emoji": emoji });
+    for socket in &mut sockets {
+        socket.request("addReaction", react("like")).await;
+    }
+    ann.block(&bob).await;
+    let path = format!("/chats/{chat}/messages/{}", sent["messageId"].as_str().unwrap());
+    for (socket, person) in sockets.iter_mut().zip([&ann, &bob]) {
+        assert_eq!(socket.refused("addReaction", react("wow")).await, "blocked");
+        let put = person.http.request(Method::PUT, &format!("{path}/reactions/wow"));
+        Answer::of(put).await.expect_problem(403, "blocked");
+        // What was said before stays, and one's own can be taken back.
+        let list = person.http.get(&format!("{path}/reactions")).await.expect(200);
+        assert_eq!(list.items()[0]["emoji"], "\u{1F44D}");
+        socket.request("removeReaction", react("like")).await;
+    }
+    ann.unblock(&bob).await;
+    // Somebody who takes no direct messages looks the same, from the other side alone.
+    ann.set_privacy(json!({ "directMessages": "nobody" })).await;
+    assert_eq!(sockets[1].refused("addReaction", react("wow")).await, "blocked");
+    sockets[0].request("addReaction", react("wow")).await;
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! R-PR-1, R-AZ-6, F45: a block between two people who share a group, on every road that reads from
 //! Postgres. `ann` blocks `bob`; `eve` is there to see what others see.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::patch;
-use crate::harness::{Http, Person, TestApp, message};
+use crate::harness::{Answer, Http, Person, TestApp, message};
 
 /// A group of the three, with what each wrote, and the block made afterwards.
 struct Scene {
@@ -149,6 +150,49 @@ async fn a_block_in_a_group_is_seen_by_the_blocker_alone() {
     assert_eq!(scene.message(&scene.ann.http, id).await["replyTo"]["excerpt"], Value::Null);
     let quoted = scene.message(&scene.bob.http, id).await;
     assert_eq!(quoted["replyTo"]["excerpt"], "bob goes on");
+}
+
+/// Numbers are everybody's, so reactions count for all, at what is hidden too.
+#[tokio::test]
+async fn reactions_in_a_group_go_on_over_a_block_either_way() {
+    let scene = Box::pin(Scene::new()).await;
+    let (ann, bob) = (&scene.ann, &scene.bob);
+    let mut by_ann = scene.app.connect(ann).await;
+    let by_eve = &scene.answer;
+    for (person, id) in [(bob, by_eve), (ann, by_eve), (ann, &scene.by_bob), (bob, &scene.by_bob)] {
+        let path = format!("/chats/{}/messages/{id}/reactions/like", scene.chat);
+        Answer::of(person.http.request(Method::PUT, &path)).await.expect(204);
+    }
+    let pushed = by_ann.push("reactionAdded").await;
+    assert_eq!((&pushed["userId"], &pushed["count"]), (&json!(bob.id), &json!(1)));
+    let both = json!([{ "emoji": "\u{1F44D}", "count": 2, "me": true }]);
+    for person in [ann, bob] {
+        assert_eq!(scene.message(&person.http, by_eve).await["reactions"], both);
+        let list = format!("/chats/{}/messages/{by_eve}/reactions", scene.chat);
+        let list = person.http.get(&list).await.expect(200);
+        let users: Vec<&Value> = list.items().iter().map(|one| &one["user"]["id"]).collect();
+        assert_eq!(users, [&json!(bob.id), &json!(ann.id)]);
+    }
+    let hidden = scene.message(&ann.http, &scene.by_bob).await;
+    assert_hidden(&hidden, "a message with reactions");
+    assert_eq!(hidden["reactions"], both);
+}
+
+/// A thread is one more road.
+#[tokio::test]
+async fn what_a_blocked_person_answered_is_hidden_in_threads() {
+    let scene = Box::pin(Scene::new()).await;
+    let by_ann = scene.message(&scene.ann.http, &scene.by_bob_to_ann).await["replyTo"].take();
+    let path = format!("/chats/{}/messages", scene.chat);
+    let thread = format!("{path}/{}/thread", by_ann["messageId"].as_str().unwrap());
+    let seen = scene.ann.http.get(&thread).await.expect(200);
+    assert_eq!(seen.items().len(), 1, "it keeps its place");
+    assert_hidden(&seen.items()[0], "a thread");
+    let seen = scene.eve.http.get(&thread).await.expect(200);
+    assert_eq!(seen.items()[0]["body"], "bob's answer");
+    let below = scene.ann.http.get(&format!("{path}/{}/thread", scene.by_bob)).await.expect(200);
+    assert_eq!(below.items()[0]["body"], "eve's answer");
+    assert_eq!(below.items()[0]["replyTo"]["excerpt"], Value::Null);
 }
 
 #[tokio::test]
