@@ -29,11 +29,12 @@
 //! to Postgres. Ephemera (typing, presence) go through Redis alone.
 //!
 //! # Who may import whom
-//! From the bottom: `model` (nothing), `error`, `origin`, `keyring` and `config`, `protocol`,
-//! `metrics`, `store` (all SQL; knows no HTTP), `mail`, `media` (what is in a file), `log` (all of Redis Streams), `cluster`,
-//! `limits`, `writer`, `fanout` and `presence` (know no requests), `jobs` (work by the clock), the use cases
-//! `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which
-//! puts it together. `admin` is an edge as well: the command line of operators.
+//! From the bottom: `model` (nothing), `error`, `search` (words, queries, highlights), `origin`,
+//! `keyring` and `config`, `protocol`, `metrics`, `store` (all SQL; knows no HTTP), `mail`, `media`
+//! (what is in a file), `log` (all of Redis Streams), `cluster`, `limits`, `writer`, `fanout` and
+//! `presence` (know no requests), `jobs` (work by the clock), the use cases `accounts`, `chats`,
+//! `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which puts it together.
+//! `admin` is an edge as well: the command line of operators.
 //! `tests/architecture.rs` checks it.
 
 pub mod accounts;
@@ -60,6 +61,7 @@ pub mod model;
 pub mod origin;
 pub mod presence;
 pub mod protocol;
+pub mod search;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;
