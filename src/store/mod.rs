@@ -22,6 +22,7 @@ pub mod one_time_tokens;
 pub mod operators;
 pub mod partitions;
 pub mod refresh_tokens;
+pub mod search;
 pub mod sends;
 pub mod sessions;
 pub mod user_search;

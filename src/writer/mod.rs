@@ -19,6 +19,7 @@
 mod commit;
 mod dead_letter;
 mod decide;
+pub mod indexer;
 mod lane;
 pub mod lease;
 mod publish;
