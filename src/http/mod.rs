@@ -27,6 +27,7 @@ pub mod page;
 pub mod passwords;
 pub mod presence;
 pub mod respond;
+pub mod search;
 pub mod server;
 mod state;
 pub mod users;
@@ -176,7 +177,9 @@ fn change_routes() -> Routes {
 }
 
 fn search_routes() -> Routes {
-    routes().at("/user/search", routes!(users::search))
+    routes()
+        .at("/user/search", routes!(users::search))
+        .at("/messages/search", routes!(search::messages))
 }
 
 fn presence_routes() -> Routes {

@@ -3,6 +3,11 @@
 //! What changes a message is a command: this side only checks the form and hands it to the log.
 //! Whether it may be done is decided by the chat's writer, in one step with doing it.
 
+mod search;
+
+pub use crate::store::search::Place;
+pub use search::{Found, Hit, Wanted};
+
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};

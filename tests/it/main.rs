@@ -17,5 +17,6 @@ mod operators;
 mod people;
 mod presence;
 mod problems;
+mod search;
 mod secrets;
 mod sockets;

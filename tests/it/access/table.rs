@@ -237,6 +237,7 @@ pub(super) const REST: &[Row] = &[
     row("DELETE /api/v1/chats/{chatId}/messages/{messageId}", Of::OthersMessage, MODERATORS),
     row("DELETE /api/v1/chats/{chatId}/messages/{messageId}", Of::OwnersMessage, OWNER),
     row("GET /api/v1/chats/{chatId}/messages/{messageId}/edits", Of::OthersMessage, MEMBERS),
+    row("GET /api/v1/messages/search", Of::Chat, MEMBERS),
     row("GET /api/v1/admin/users", Of::Own, OPERATORS),
     row("GET /api/v1/admin/audit", Of::Own, OPERATORS),
     row("GET /api/v1/admin/jobs", Of::Own, OPERATORS),
