@@ -43,7 +43,7 @@ use crate::presence::Presence;
 use crate::shutdown::Tasks;
 use crate::store::{self, Pool, partitions};
 use crate::writer::lease::Leases;
-use crate::writer::{Lag, Lane, Standing, connect_pool};
+use crate::writer::{Lag, Lane, Standing, connect_pool, indexer};
 use crate::ws::{Edge, drain};
 
 use scrape::Scrape;
@@ -170,6 +170,13 @@ impl Node {
     async fn start_writers(&mut self) -> anyhow::Result<()> {
         let boot = uuid::Uuid::now_v7().to_string();
         let settings = &self.config.log;
+        let indexer = indexer::Indexer::default();
+        let pool = indexer::connect_pool(&self.config.postgres)?;
+        self.pools.push(pool.clone());
+        // Not one of the writers: nobody waits for it to hand a partition over.
+        self.edge.spawn("search index", {
+            indexer.clone().run(pool, Arc::clone(&self.metrics), self.stop.writing.clone())
+        });
         for shard in self.shards.all() {
             let pool = connect_pool(&self.config.postgres)?;
             self.pools.push(pool.clone());
@@ -194,6 +201,7 @@ impl Node {
                 pool,
                 settings: settings.clone(),
                 node: self.config.node.name.clone(),
+                indexer: indexer.clone(),
                 metrics: Arc::clone(&self.metrics),
                 standing,
             };

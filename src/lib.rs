@@ -29,12 +29,12 @@
 //! to Postgres. Ephemera (typing, presence) go through Redis alone.
 //!
 //! # Who may import whom
-//! From the bottom: `model` (nothing), `error`, `origin`, `keyring` and `config`, `protocol`,
-//! `metrics`, `store` (all SQL; knows no HTTP), `mail`, `media` (what is in a file), `log` (all of Redis Streams), `cluster`,
-//! `limits`, `writer`, `fanout` and `presence` (know no requests), `jobs` (work by the clock), the use cases
-//! `accounts`, `chats`, `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which
-//! puts it together. `admin` is an edge as well: the command line of operators. `probe` asks a node from
-//! outside.
+//! From the bottom: `model` (nothing), `error`, `search` (words, queries, highlights), `origin`,
+//! `keyring` and `config`, `protocol`, `metrics`, `store` (all SQL; knows no HTTP), `mail`, `media`
+//! (what is in a file), `log` (all of Redis Streams), `cluster`, `limits`, `writer`, `fanout` and
+//! `presence` (know no requests), `jobs` (work by the clock), the use cases `accounts`, `chats`,
+//! `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which puts it together.
+//! `admin` is an edge as well: the command line of operators. `probe` asks a node from outside.
 //! `tests/architecture.rs` checks it.
 
 pub mod accounts;
@@ -63,6 +63,7 @@ pub mod origin;
 pub mod presence;
 pub mod probe;
 pub mod protocol;
+pub mod search;
 pub mod shutdown;
 pub mod store;
 pub mod telemetry;

@@ -152,6 +152,11 @@ metrics! {
     counter limit_charges = "chat_limit_charges_total" Count "Times that a limit was counted in Redis; many of them share a call.";
     gauge limit_nodes = "chat_limit_nodes" Count "Nodes that share the limits, as this node knows.";
     counter limits_alone = "chat_limits_alone_total" Count "Requests that this node counted on its own, because Redis did not.";
+    counter search_indexed = "chat_search_indexed_total" Count "Messages that this node has written into the search index, or taken out of it.";
+    counter search_failures = "chat_search_failures_total" Count "Rounds of indexing that failed; they are tried again.";
+    histogram search_index_seconds = "chat_search_index_seconds" Seconds "A round of indexing: reading what changed, and writing it down.";
+    gauge search_lag_messages = "chat_search_lag_messages" Count "Events of chats of this node's partitions that search does not know yet.";
+    gauge search_lag_seconds = "chat_search_lag_seconds" Seconds "How long the first of those has been waiting.";
     gauge presence_online = "chat_presence_online" Count "Users with a socket on this node.";
     gauge presence_subscriptions = "chat_presence_subscriptions" Count "Pairs of a socket and a user whose presence it follows.";
     counter presence_rewrites = "chat_presence_rewrites_total" Count "Times that this node wrote all its users anew, since Redis may have lost them.";

@@ -18,6 +18,7 @@ use chat_service::model::emoji::WORDS;
 const RANKS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("error", &[]),
+    ("search", &[]),
     ("origin", &[]),
     ("keyring", &[]),
     ("config", &["origin", "keyring"]),
@@ -27,7 +28,7 @@ const RANKS: &[(&str, &[&str])] = &[
     ("shutdown", &["lifeline"]),
     ("protocol", &["model"]),
     ("metrics", &["error", "protocol"]),
-    ("store", &["model", "error", "config"]),
+    ("store", &["model", "error", "search", "config"]),
     ("mail", &["model", "config", "metrics"]),
     ("media", &["model", "error"]),
     ("log", &["model", "error", "config", "metrics", "protocol"]),
@@ -40,7 +41,7 @@ const RANKS: &[(&str, &[&str])] = &[
     ("jobs", &["model", "error", "config", "metrics", "store"]),
     ("accounts", &["model", "error", "keyring", "config", "metrics", "store", "mail", "limits"]),
     ("chats", &["model", "error", "config", "metrics", "protocol", "store", "log"]),
-    ("messages", &["model", "error", "config", "metrics", "protocol", "store", "log"]),
+    ("messages", &["model", "error", "search", "config", "metrics", "protocol", "store", "log"]),
     (
         "ws",
         &[
@@ -51,8 +52,8 @@ const RANKS: &[(&str, &[&str])] = &[
     (
         "http",
         &[
-            "model", "error", "config", "metrics", "shutdown", "protocol", "log", "limits",
-            "presence", "health", "jobs", "accounts", "chats", "messages", "ws",
+            "model", "error", "search", "config", "metrics", "shutdown", "protocol", "log",
+            "limits", "presence", "health", "jobs", "accounts", "chats", "messages", "ws",
         ],
     ),
     ("admin", &["model", "error", "config", "metrics", "store", "mail", "jobs", "accounts"]),
@@ -246,7 +247,9 @@ fn migrations_are_numbered_without_a_gap() {
 #[test]
 fn every_rule_of_blocking_has_the_test_that_it_names() {
     let mut tests = String::new();
-    for entry in std::fs::read_dir(root().join("tests/it/people")).unwrap() {
+    let folders = ["tests/it/people", "tests/it/search"];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(root().join(folder)).unwrap());
+    for entry in entries {
         tests.push_str(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
     }
     let paper = read("docs/BLOCKING.md");

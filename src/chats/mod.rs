@@ -119,6 +119,16 @@ impl Chats {
         self.view(caller, row).await
     }
 
+    /// These chats, as far as the caller is in them.
+    pub async fn some(&self, caller: UserId, ids: &[ChatId]) -> Result<Vec<Chat>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut connection = self.pool.acquire().await?;
+        let rows = chats::some(&mut *connection, caller, ids).await?;
+        views::all(&mut connection, caller, rows).await
+    }
+
     async fn view(&self, caller: UserId, row: ChatRow) -> Result<Chat> {
         let mut connection = self.pool.acquire().await?;
         views::one(&mut connection, caller, row).await

@@ -28,6 +28,7 @@ pub mod passwords;
 pub mod presence;
 pub mod reactions;
 pub mod respond;
+pub mod search;
 pub mod server;
 mod state;
 pub mod users;
@@ -180,7 +181,9 @@ fn change_routes() -> Routes {
 }
 
 fn search_routes() -> Routes {
-    routes().at("/user/search", routes!(users::search))
+    routes()
+        .at("/user/search", routes!(users::search))
+        .at("/messages/search", routes!(search::messages))
 }
 
 fn presence_routes() -> Routes {

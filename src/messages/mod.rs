@@ -4,10 +4,12 @@
 //! Whether it may be done is decided by the chat's writer, in one step with doing it.
 
 mod reactions;
+mod search;
 mod threads;
 
 use std::time::Instant;
 
+pub use self::search::{Found, Hit, Wanted};
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};
@@ -20,6 +22,7 @@ use crate::model::message::Message;
 use crate::protocol::changes::{MessagePage, fitting};
 use crate::protocol::request::NewMessage;
 use crate::store::messages::Edit;
+pub use crate::store::search::Place;
 use crate::store::{Pool, members, messages, visibility};
 
 /// Files and mentions of one message.

@@ -23,6 +23,7 @@ pub mod operators;
 pub mod partitions;
 pub mod reactions;
 pub mod refresh_tokens;
+pub mod search;
 pub mod sends;
 pub mod sessions;
 pub mod user_search;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::commit::{Incoming, commit};
 use super::dead_letter::set_aside;
 use super::decide::Decision;
+use super::indexer::Indexer;
 use super::lag::Standing;
 use super::lease::Leases;
 use super::publish::{Entry, publish, repeated};
@@ -77,6 +78,8 @@ pub struct Lane {
     pub pool: Pool,
     pub settings: config::Log,
     pub node: String,
+    /// Told of the chats that are to be indexed.
+    pub indexer: Indexer,
     pub metrics: Arc<Metrics>,
     /// For whoever asks how far the lane is behind.
     pub standing: Standing,
@@ -157,6 +160,7 @@ impl Lane {
                 Ok(term) => {
                     self.metrics.takeover_seconds.record(began.elapsed());
                     self.metrics.takeovers.increment(1);
+                    self.indexer.look_through(partition);
                     state.terms.insert(partition, term);
                 }
                 Err(TakeoverError::Lost) => self.metrics.fence_rejected_redis.increment(1),
@@ -372,10 +376,14 @@ impl Lane {
     }
 
     /// Publishes; `false` where a term must end, since it is unknown what is out.
-    async fn publish_all(&self, state: &mut State, entries: Vec<Entry>) -> bool {
+    async fn publish_all(&self, state: &mut State, mut entries: Vec<Entry>) -> bool {
         if entries.is_empty() {
             return true;
         }
+        let changed: Vec<(u16, Vec<(ChatId, i64)>)> = entries
+            .iter_mut()
+            .map(|entry| (entry.partition, std::mem::take(&mut entry.changed)))
+            .collect();
         let started = Instant::now();
         let mut all_out = true;
         for (partition, _, outcome) in publish(&self.shards, self.settings.out_tail, entries).await
@@ -395,6 +403,10 @@ impl Lane {
             }
         }
         self.metrics.publish_seconds.record(started.elapsed());
+        // Committed they are in any case.
+        for (partition, changed) in changed {
+            self.indexer.note(partition, &changed);
+        }
         all_out
     }
 
@@ -420,6 +432,7 @@ fn next_entry(term: &mut Term, covers: StreamId) -> Entry {
         covers,
         events: BytesMut::new(),
         answers: BytesMut::new(),
+        changed: Vec::new(),
         trim_to: term.published.is_multiple_of(TRIM_EVERY).then_some(before),
     }
 }

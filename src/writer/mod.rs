@@ -19,6 +19,7 @@
 mod commit;
 mod dead_letter;
 mod decide;
+pub mod indexer;
 mod lag;
 mod lane;
 pub mod lease;

@@ -14,6 +14,7 @@ use crate::log::command::{AnswerTo, Command};
 use crate::log::entry::{ANSWERS, Answer, COVERS, EVENTS, Published, encode_answer};
 use crate::log::shard::Shards;
 use crate::log::stream::StreamId;
+use crate::model::event::{Event, EventKind};
 use crate::model::id::ChatId;
 use crate::store::{Pool, events};
 
@@ -26,6 +27,8 @@ pub(super) struct Entry {
     pub(super) covers: StreamId,
     pub(super) events: BytesMut,
     pub(super) answers: BytesMut,
+    /// Where messages were made, changed or deleted.
+    pub(super) changed: Vec<(ChatId, i64)>,
     /// Up to where `in` may be trimmed: what an entry before this one covers, since this one may
     /// fail, and what it covers is then read again.
     pub(super) trim_to: Option<StreamId>,
@@ -45,6 +48,9 @@ impl Entry {
         match decision {
             Decision::New(events, answer) => {
                 for event in &events {
+                    if is_about_a_message(event) {
+                        self.changed.push((event.chat, event.seq));
+                    }
                     Published::of(event).encode(&mut self.events);
                 }
                 self.answer(command.answer_to, &answer);
@@ -61,6 +67,14 @@ impl Entry {
     pub(super) fn answer(&mut self, to: AnswerTo, answer: &Answer) {
         encode_answer(&mut self.answers, to, answer);
     }
+}
+
+/// Whether it makes, changes or removes a text.
+fn is_about_a_message(event: &Event) -> bool {
+    matches!(
+        event.change.kind(),
+        EventKind::MessageCreated | EventKind::MessageEdited | EventKind::MessageDeleted
+    )
 }
 
 /// The events that were committed before, perhaps without being published, made again. Readers that

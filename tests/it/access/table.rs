@@ -242,6 +242,7 @@ pub(super) const REST: &[Row] = &[
     row("PUT /api/v1/chats/{chatId}/messages/{messageId}/reactions/{emoji}", Of::OthersMessage, WRITERS),
     row("PUT /api/v1/chats/{chatId}/messages/{messageId}/reactions/{emoji}", Of::OwnMessage, WRITERS),
     row("DELETE /api/v1/chats/{chatId}/messages/{messageId}/reactions/{emoji}", Of::OthersMessage, MEMBERS),
+    row("GET /api/v1/messages/search", Of::Chat, MEMBERS),
     row("GET /api/v1/admin/users", Of::Own, OPERATORS),
     row("GET /api/v1/admin/audit", Of::Own, OPERATORS),
     row("GET /api/v1/admin/jobs", Of::Own, OPERATORS),
