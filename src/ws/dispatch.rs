@@ -90,17 +90,42 @@ pub(super) async fn take(
 }
 
 /// Whether a request becomes a command, whose answer comes later.
-fn is_command(kind: RequestKind) -> bool {
-    matches!(kind, RequestKind::SendMessage | RequestKind::EditMessage | RequestKind::DeleteMessage)
+const fn is_command(kind: RequestKind) -> bool {
+    match kind {
+        RequestKind::SendMessage
+        | RequestKind::EditMessage
+        | RequestKind::DeleteMessage
+        | RequestKind::AddReaction
+        | RequestKind::RemoveReaction => true,
+        RequestKind::Authenticate
+        | RequestKind::GetMessages
+        | RequestKind::JoinChat
+        | RequestKind::LeaveChat
+        | RequestKind::Typing
+        | RequestKind::Sync
+        | RequestKind::Subscribe
+        | RequestKind::SubscribePresence
+        | RequestKind::UnsubscribePresence => false,
+    }
 }
 
-/// The request that a command was; of the others none comes from a socket.
-fn request_of(action: &Action) -> Option<RequestKind> {
+/// The request that a command was, where it came from a socket.
+const fn request_of(action: &Action) -> Option<RequestKind> {
     match action {
         Action::Send(_) => Some(RequestKind::SendMessage),
         Action::Edit { .. } => Some(RequestKind::EditMessage),
         Action::Delete { .. } => Some(RequestKind::DeleteMessage),
-        _ => None,
+        Action::AddReaction { .. } => Some(RequestKind::AddReaction),
+        Action::RemoveReaction { .. } => Some(RequestKind::RemoveReaction),
+        Action::CreateGroup { .. }
+        | Action::CreateDirect { .. }
+        | Action::AddMembers { .. }
+        | Action::Join { .. }
+        | Action::Leave
+        | Action::RemoveMember { .. }
+        | Action::ChangeRole { .. }
+        | Action::UpdateChat { .. }
+        | Action::DeleteChat => None,
     }
 }
 

@@ -95,7 +95,7 @@ async fn the_public_port_has_no_metrics() {
 #[tokio::test]
 async fn every_metric_is_on_the_page_and_moved_by_what_it_counts() {
     let nodes = TestApp::cluster(2).await;
-    use_it(&nodes).await;
+    let _open = use_it(&nodes).await;
     let mut missing = Vec::new();
     eventually("all metrics that traffic moves have moved", async || {
         let mut pages = Vec::new();
@@ -129,8 +129,8 @@ async fn every_metric_is_on_the_page_and_moved_by_what_it_counts() {
     .await;
 }
 
-/// Something of everything.
-async fn use_it(nodes: &[TestApp]) {
+/// Something of everything; the sockets that it leaves open.
+async fn use_it(nodes: &[TestApp]) -> [Socket; 2] {
     let [ann, bob] = nodes[0].people(["ann", "bob"]).await;
     let chat = ann.group(&[&bob]).await;
     let mut here = nodes[0].connect(&ann).await;
@@ -155,6 +155,7 @@ async fn use_it(nodes: &[TestApp]) {
     assert_eq!(refused.await.err(), Some(401));
     drop(Socket::open(nodes[0].address, &[]).await);
     drop(nodes[0].connect(&bob).await);
+    [here, there]
 }
 
 #[tokio::test]
