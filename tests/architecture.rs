@@ -36,23 +36,24 @@ const RANKS: &[(&str, &[&str])] = &[
     ("writer", &["model", "error", "config", "metrics", "store", "log", "cluster"]),
     ("fanout", &["model", "error", "metrics", "protocol", "store", "log"]),
     ("presence", &["model", "error", "metrics", "protocol", "store", "log", "fanout"]),
+    ("receipts", &["model", "error", "metrics", "protocol", "store", "log", "fanout"]),
     ("health", &["config", "metrics", "store", "log"]),
     ("jobs", &["model", "error", "config", "metrics", "store"]),
     ("accounts", &["model", "error", "keyring", "config", "metrics", "store", "mail", "limits"]),
-    ("chats", &["model", "error", "config", "metrics", "protocol", "store", "log"]),
+    ("chats", &["model", "error", "config", "metrics", "protocol", "store", "log", "receipts"]),
     ("messages", &["model", "error", "config", "metrics", "protocol", "store", "log"]),
     (
         "ws",
         &[
             "model", "error", "config", "metrics", "protocol", "log", "limits", "fanout",
-            "presence", "accounts", "chats", "messages", "health",
+            "presence", "receipts", "accounts", "chats", "messages", "health",
         ],
     ),
     (
         "http",
         &[
             "model", "error", "config", "metrics", "shutdown", "protocol", "log", "limits",
-            "presence", "health", "jobs", "accounts", "chats", "messages", "ws",
+            "presence", "receipts", "health", "jobs", "accounts", "chats", "messages", "ws",
         ],
     ),
     ("admin", &["model", "error", "config", "metrics", "store", "mail", "jobs", "accounts"]),
@@ -68,7 +69,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken::", &["keyring", "accounts"]),
     // `model` and `error` know sqlx's types; use cases and the writer pass connections on.
     ("sqlx::", &["model", "error", "store", "writer", "jobs", "accounts", "chats", "dev"]),
-    ("fred::", &["error", "log", "cluster", "limits", "writer", "fanout", "presence"]),
+    ("fred::", &["error", "log", "cluster", "limits", "writer", "fanout", "presence", "receipts"]),
     ("axum::", &["ws", "http", "state", "app"]),
     ("hyper", &["http", "probe", "dev"]),
     ("utoipa_axum::", &["http"]),

@@ -27,6 +27,7 @@ pub mod page;
 pub mod passwords;
 pub mod presence;
 pub mod reactions;
+pub mod receipts;
 pub mod respond;
 pub mod server;
 mod state;
@@ -76,7 +77,8 @@ pub fn router(state: AppState) -> Router {
 /// The table of routes, by the class that each is counted in. Each path stands here for the reader,
 /// and at its handler for the document; [`At`] compares the two.
 fn table(state: &AppState) -> OpenApiRouter<AppState> {
-    let counted = [
+    // On the heap: the routes of all classes are more than a stack should hold at once.
+    let counted = vec![
         (Class::SignUp, sign_up_routes()),
         (Class::SignIn, sign_in_routes()),
         (Class::Mail, mail_routes()),
@@ -87,6 +89,7 @@ fn table(state: &AppState) -> OpenApiRouter<AppState> {
         (Class::Presence, presence_routes()),
         (Class::Send, send_routes()),
         (Class::Reaction, reaction_routes()),
+        (Class::Mark, mark_routes()),
         (Class::Direct, direct_routes()),
         (Class::Invite, invite_routes()),
         (Class::Join, join_routes()),
@@ -157,6 +160,7 @@ fn read_routes() -> Routes {
         .at("/chats/{chatId}/members", routes!(chats::members))
         .at("/chats/{chatId}/invites", routes!(invites::list))
         .at("/chats/{chatId}/changes", routes!(chats::changes))
+        .at("/chats/{chatId}/receipts", routes!(receipts::list))
         .at("/chats/{chatId}/messages", routes!(messages::list))
         .at("/chats/{chatId}/messages/{messageId}", routes!(messages::find))
         .at("/chats/{chatId}/messages/{messageId}/edits", routes!(messages::edits))
@@ -181,6 +185,10 @@ fn change_routes() -> Routes {
 
 fn search_routes() -> Routes {
     routes().at("/user/search", routes!(users::search))
+}
+
+fn mark_routes() -> Routes {
+    routes().at("/chats/{chatId}/read", routes!(receipts::mark))
 }
 
 fn presence_routes() -> Routes {

@@ -22,6 +22,7 @@ pub mod one_time_tokens;
 pub mod operators;
 pub mod partitions;
 pub mod reactions;
+pub mod receipts;
 pub mod refresh_tokens;
 pub mod sends;
 pub mod sessions;

@@ -19,5 +19,6 @@ mod people;
 mod presence;
 mod problems;
 mod reactions;
+mod receipts;
 mod secrets;
 mod sockets;

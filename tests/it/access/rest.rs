@@ -150,6 +150,7 @@ async fn body(world: &World, row: &Row, role: Role, ids: &Ids) -> Option<Value> 
         ("PATCH ", "/admin/users/{userId}") => json!({ "verified": true }),
         ("POST ", "/admin/users/{userId}/suspend") => json!({ "reason": "a reason" }),
         ("PATCH ", "/chats/{chatId}") => json!({ "title": "another title" }),
+        ("PATCH ", "/chats/{chatId}/read") => json!({ "seq": 1 }),
         ("POST ", "/chats/{chatId}/members") => json!({ "userIds": [ids.user] }),
         ("PATCH ", "/chats/{chatId}/members/{userId}") => json!({ "role": "moderator" }),
         ("POST ", "/chats/{chatId}/invites") => json!({}),
