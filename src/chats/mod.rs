@@ -3,6 +3,7 @@
 mod changes;
 mod invites;
 mod membership;
+mod pins;
 mod views;
 
 pub use crate::store::chats::ListPosition;

@@ -93,12 +93,12 @@ pub async fn list(
 }
 
 /// Shows whether the others of direct chats are there, where the caller may see it.
-async fn show_peers(presence: &Presence, caller: Caller, chats: &mut [Chat]) {
+pub(super) async fn show_peers(presence: &Presence, caller: Caller, chats: &mut [Chat]) {
     let peers = chats.iter_mut().filter_map(|chat| chat.peer.as_mut());
     presence.show_in(caller.user_id, peers.collect()).await;
 }
 
-async fn page_of_chats(
+pub(super) async fn page_of_chats(
     chats: &Chats,
     caller: Caller,
     query: &PageQuery,

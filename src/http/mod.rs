@@ -25,6 +25,7 @@ pub mod middleware;
 mod openapi;
 pub mod page;
 pub mod passwords;
+pub mod pins;
 pub mod presence;
 pub mod reactions;
 pub mod receipts;
@@ -156,6 +157,7 @@ fn read_routes() -> Routes {
         .at("/user/blocks", routes!(blocks::list))
         .at("/user/{userId}", routes!(users::user))
         .at("/chats", routes!(chats::list))
+        .at("/chats/pinned", routes!(pins::pinned))
         .at("/chats/{chatId}", routes!(chats::find))
         .at("/chats/{chatId}/members", routes!(chats::members))
         .at("/chats/{chatId}/invites", routes!(invites::list))
@@ -179,6 +181,8 @@ fn change_routes() -> Routes {
         .at("/user/block/{userId}", routes!(blocks::block, blocks::unblock))
         .at("/chats/{chatId}", routes!(chats::update, chats::delete))
         .at("/chats/{chatId}/leave", routes!(members::leave))
+        .at("/chats/{chatId}/pin", routes!(pins::pin))
+        .at("/chats/{chatId}/mute", routes!(pins::mute))
         .at("/chats/{chatId}/members/{userId}", routes!(members::change_role, members::remove))
         .at("/chats/{chatId}/invites/{code}", routes!(invites::revoke))
 }

@@ -21,6 +21,7 @@ pub mod messages;
 pub mod one_time_tokens;
 pub mod operators;
 pub mod partitions;
+pub mod pins;
 pub mod reactions;
 pub mod receipts;
 pub mod refresh_tokens;

@@ -151,6 +151,8 @@ async fn body(world: &World, row: &Row, role: Role, ids: &Ids) -> Option<Value> 
         ("POST ", "/admin/users/{userId}/suspend") => json!({ "reason": "a reason" }),
         ("PATCH ", "/chats/{chatId}") => json!({ "title": "another title" }),
         ("PATCH ", "/chats/{chatId}/read") => json!({ "seq": 1 }),
+        ("PATCH ", "/chats/{chatId}/pin") => json!({ "pinned": true }),
+        ("PATCH ", "/chats/{chatId}/mute") => json!({ "until": null }),
         ("POST ", "/chats/{chatId}/members") => json!({ "userIds": [ids.user] }),
         ("PATCH ", "/chats/{chatId}/members/{userId}") => json!({ "role": "moderator" }),
         ("POST ", "/chats/{chatId}/invites") => json!({}),

@@ -1,6 +1,7 @@
 //! Up to where everybody has read: I10 (a mark never goes back), I11 (unread equals recomputation
 //! from the rows, which `check_chat` holds of every chat), and R-PR-4 as far as reading and typing go.
 
+mod devices;
 mod faults;
 mod marks;
 mod privacy;
