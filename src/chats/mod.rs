@@ -4,12 +4,14 @@ mod changes;
 mod invites;
 mod membership;
 mod pins;
+mod search;
 mod views;
 
 pub use crate::store::chats::ListPosition;
 pub use changes::SYNC_CHATS;
 pub use invites::{Invite, InvitePreview};
 pub use membership::GroupPatch;
+pub use search::{By, Found};
 
 use std::sync::Arc;
 

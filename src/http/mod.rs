@@ -12,6 +12,7 @@ pub mod admin;
 pub mod app_token;
 pub mod auth;
 pub mod blocks;
+pub mod chat_search;
 pub mod chats;
 mod docs;
 pub mod extract;
@@ -188,7 +189,10 @@ fn change_routes() -> Routes {
 }
 
 fn search_routes() -> Routes {
-    routes().at("/user/search", routes!(users::search))
+    routes()
+        .at("/user/search", routes!(users::search))
+        .at("/chats/search", routes!(chat_search::by_name))
+        .at("/chats/search/users", routes!(chat_search::by_people))
 }
 
 fn mark_routes() -> Routes {

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod blocks;
 pub mod changes;
+pub mod chat_search;
 pub mod chats;
 pub mod deletion;
 pub mod events;

@@ -80,7 +80,9 @@ async fn ask(world: &World, row: &Row, role: Role, ids: &Ids) -> (Result<Outcome
     let client = world.client(role);
     let method: Method = method.parse().expect("a method");
     let path = match row.what {
-        "GET /api/v1/user/search" => format!("{path}?q=author"),
+        "GET /api/v1/user/search"
+        | "GET /api/v1/chats/search"
+        | "GET /api/v1/chats/search/users" => format!("{path}?q=author"),
         "GET /api/v1/user/presence" => format!("{path}?ids={}", ids.user),
         _ => path,
     };

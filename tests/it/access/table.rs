@@ -206,6 +206,8 @@ pub(super) const REST: &[Row] = &[
     row("POST /api/v1/chats/direct/{userId}", Of::Person, SIGNED_IN),
     row("POST /api/v1/chats/direct/{userId}", Of::Hermit, "401 blocked blocked blocked blocked blocked blocked blocked blocked"),
     row("GET /api/v1/chats/pinned", Of::Own, SIGNED_IN),
+    row("GET /api/v1/chats/search", Of::Own, SIGNED_IN),
+    row("GET /api/v1/chats/search/users", Of::Own, SIGNED_IN),
     row("GET /api/v1/chats/{chatId}", Of::Chat, MEMBERS),
     row("PATCH /api/v1/chats/{chatId}", Of::Chat, ADMINS),
     row("DELETE /api/v1/chats/{chatId}", Of::Chat, OWNER),

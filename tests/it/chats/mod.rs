@@ -7,6 +7,7 @@ mod list;
 mod members;
 mod mutes;
 mod pins;
+mod search;
 mod strangers;
 
 use crate::harness::Answer;
