@@ -40,6 +40,7 @@ use crate::metrics::Metrics;
 use crate::model::id::UserId;
 use crate::model::time::Timestamp;
 use crate::presence::Presence;
+use crate::receipts::{Flush, Receipts};
 use crate::shutdown::Tasks;
 use crate::store::{self, Pool, partitions};
 use crate::writer::lease::Leases;
@@ -177,6 +178,7 @@ impl Node {
         self.edge.spawn("search index", {
             indexer.clone().run(pool, Arc::clone(&self.metrics), self.stop.writing.clone())
         });
+        let mut all_leases = Vec::new();
         for shard in self.shards.all() {
             let pool = connect_pool(&self.config.postgres)?;
             self.pools.push(pool.clone());
@@ -206,9 +208,17 @@ impl Node {
                 standing,
             };
             let stop = self.stop.writing.clone();
+            all_leases.push(Arc::clone(&leases));
             self.writers.spawn("leases", async move { leases.run(stop).await });
             self.writers.spawn("lane", lane.run(self.stop.writing.clone()));
         }
+        let aside = store::connect_aside(&self.config.postgres)?;
+        self.pools.push(aside.clone());
+        let partitioner = Partitioner::new(settings.partitions);
+        let (shards, metrics) = (self.shards.clone(), Arc::clone(&self.metrics));
+        let owned = move || all_leases.iter().flat_map(|leases| leases.valid()).collect();
+        let flush = Flush::new(aside, shards, partitioner, metrics);
+        self.writers.spawn("store marks", flush.run(owned, self.stop.writing.clone()));
         Ok(())
     }
 
@@ -250,6 +260,7 @@ impl Node {
         self.edge.spawn("append", log.clone().run(appenders, rest.clone()));
         self.edge.spawn("catch up", self.hub.clone().catch_up(rest.clone()));
 
+        let receipts = self.start_receipts();
         let partitioner = Partitioner::new(self.config.log.partitions);
         let known = accounts.clone();
         let ephemera =
@@ -278,12 +289,13 @@ impl Node {
             health: self.health.clone(),
             jobs: self.jobs.clone(),
             edge: Edge {
-                chats: Chats::new(pool.clone(), log.clone(), &self.config),
+                chats: Chats::new(pool.clone(), log.clone(), receipts.clone(), &self.config),
                 messages: Messages::new(pool, log, &self.config.limits),
                 accounts,
                 hub: self.hub.clone(),
                 ephemera,
                 presence,
+                receipts,
                 health: self.health.clone(),
                 limits,
                 config: Arc::clone(&self.config),
@@ -334,6 +346,18 @@ impl Node {
         self.edge.spawn("follow presence", presence.clone().follow_all(rest.clone()));
         self.presence = Some(presence.clone());
         Ok(presence)
+    }
+
+    fn start_receipts(&self) -> Receipts {
+        let partitioner = Partitioner::new(self.config.log.partitions);
+        let (pool, shards) = (self.pools[0].clone(), self.shards.clone());
+        let metrics = Arc::clone(&self.metrics);
+        let (receipts, markers) =
+            Receipts::new(pool, shards, partitioner, self.hub.clone(), metrics);
+        let rest = &self.stop.rest;
+        self.edge.spawn("mark", receipts.clone().run(markers, rest.clone()));
+        self.edge.spawn("follow marks", receipts.clone().follow_all(rest.clone()));
+        receipts
     }
 
     /// A node that serves no clients still tells how it is.

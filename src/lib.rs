@@ -12,7 +12,7 @@
 //!                ├────────> {pNN}:in ─> writer ─> Postgres ─> {pNN}:out ─┤
 //!  WS ───> ws ───┘   XADD     (one owner per partition:             └─> answers the sender
 //!                              order, decide, seq, commit, publish)
-//!  typing, presence, ended sessions, changed people ──> Redis pub/sub ──> sockets
+//!  typing, presence, marks of reading, ended sessions ──> Redis ──> sockets
 //!  users, sessions, blocks, jobs ──> Postgres directly
 //! ```
 //!
@@ -26,13 +26,14 @@
 //!
 //! # Three roads, never mixed
 //! Chat changes take the log. Records without a chat (accounts, sessions, blocks, jobs) go straight
-//! to Postgres. Ephemera (typing, presence) go through Redis alone.
+//! to Postgres. Ephemera (typing, presence) go through Redis alone. Marks of reading are of the third
+//! road, and reach Postgres a moment later.
 //!
 //! # Who may import whom
 //! From the bottom: `model` (nothing), `error`, `search` (words, queries, highlights), `origin`,
 //! `keyring` and `config`, `protocol`, `metrics`, `store` (all SQL; knows no HTTP), `mail`, `media`
-//! (what is in a file), `log` (all of Redis Streams), `cluster`, `limits`, `writer`, `fanout` and
-//! `presence` (know no requests), `jobs` (work by the clock), the use cases `accounts`, `chats`,
+//! (what is in a file), `log` (all of Redis Streams), `cluster`, `limits`, `writer`, `fanout`,
+//! `presence` and `receipts` (know no requests), `jobs` (work by the clock), the use cases `accounts`, `chats`,
 //! `messages`, the edges `http` and `ws` (no SQL, no Redis), and `app`, which puts it together.
 //! `admin` is an edge as well: the command line of operators. `probe` asks a node from outside.
 //! `tests/architecture.rs` checks it.
@@ -63,6 +64,7 @@ pub mod origin;
 pub mod presence;
 pub mod probe;
 pub mod protocol;
+pub mod receipts;
 pub mod search;
 pub mod shutdown;
 pub mod store;

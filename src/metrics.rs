@@ -149,6 +149,8 @@ metrics! {
     counter resyncs = "chat_resyncs_total" Count "Sockets told to sync, because too much was missed.";
     counter sync_chats = "chat_sync_chats_total" Count "Chats for which a client asked what it had missed.";
     counter sync_rows = "chat_sync_rows_total" Count "Messages, members and chats that answers to sync, joinChat and changes brought.";
+    counter receipts_calls = "chat_receipt_calls_total" Count "Calls of Redis that set marks; many marks share one.";
+    gauge receipts_lag_seconds = "chat_receipt_lag_seconds" Seconds "For how long the oldest mark of this node's partitions had waited to be stored, at the last look.";
     counter limit_charges = "chat_limit_charges_total" Count "Times that a limit was counted in Redis; many of them share a call.";
     gauge limit_nodes = "chat_limit_nodes" Count "Nodes that share the limits, as this node knows.";
     counter limits_alone = "chat_limits_alone_total" Count "Requests that this node counted on its own, because Redis did not.";
@@ -187,6 +189,7 @@ metrics! {
             limited_read = "read",
             limited_change = "change",
             limited_send = "send",
+            limited_mark = "mark",
             limited_reaction = "reaction",
             limited_search = "search",
             limited_direct = "direct",
@@ -203,6 +206,14 @@ metrics! {
             presence_published = "published",
             presence_delivered = "delivered",
             presence_shed = "shed",
+        }
+        counter "chat_receipts_total" by "step" Count "Marks of reading: asked for, moved in Redis, told to sockets, dropped on the way to them, stored by their partition's owner, and stored straight away because Redis was away." {
+            receipts_marked = "marked",
+            receipts_moved = "moved",
+            receipts_pushed = "pushed",
+            receipts_dropped = "dropped",
+            receipts_flushed = "stored",
+            receipts_direct = "direct",
         }
         counter "chat_mails_total" by "result" Count "Mails, by what became of them; dropped are those that found no room, or no MAIL_URL." {
             mails_sent = "sent",

@@ -28,6 +28,7 @@ mod limits;
 mod oracle;
 mod proc;
 mod progress;
+mod receipts;
 mod replay;
 mod rest;
 mod run;
@@ -69,6 +70,8 @@ enum Command {
     Idle(idle::IdleArgs),
     /// Timing of refused sign-ins, life after revocation, one refresh token used at once, limits
     Accounts(accounts::AccountsArgs),
+    /// What marking as read costs, and how marks are joined
+    Receipts(receipts::ReceiptsArgs),
     /// One message, edit, delete and sync between two nodes
     Smoke(smoke::SmokeArgs),
 }
@@ -106,6 +109,7 @@ async fn execute(command: Command) -> Result<u8> {
         Command::Run(args) => run::run(args).await,
         Command::Idle(args) => idle::idle(args).await,
         Command::Accounts(args) => accounts::accounts(args).await,
+        Command::Receipts(args) => receipts::receipts(args).await,
         Command::Smoke(args) => smoke::smoke(args).await,
     }
 }

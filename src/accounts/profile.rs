@@ -54,6 +54,14 @@ pub struct EditPrivacy {
     #[serde(default, deserialize_with = "present")]
     #[schema(nullable = false)]
     pub discoverable: Option<bool>,
+    /// Whether others are told up to where they have read.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    pub read_receipts: Option<bool>,
+    /// Whether others are told that they are typing.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(nullable = false)]
+    pub typing: Option<bool>,
 }
 
 /// A field that may be left out but, where it is there, has a value.
@@ -123,6 +131,8 @@ impl Accounts {
             direct_messages: privacy.direct_messages,
             group_invites: privacy.group_invites,
             discoverable: privacy.discoverable,
+            read_receipts: privacy.read_receipts,
+            typing: privacy.typing,
         };
         let mut db = self.inner.pool.begin().await?;
         let me = store::users::edit(&mut *db, id, edit).await?.ok_or(Error::NotFound("user"))?;

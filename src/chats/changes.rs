@@ -74,7 +74,7 @@ impl Chats {
         let mut snapshot = store::snapshot(&self.pool).await?;
         let row = chats::find(&mut *snapshot, caller, chat).await?;
         let row = row.ok_or(Error::NotFound("chat"))?;
-        changes(&mut snapshot, caller, row, after_seq, (limit, BUDGET)).await
+        changes(self, &mut snapshot, caller, row, after_seq, (limit, BUDGET)).await
     }
 
     /// What changed in all chats of the caller, given how far each is known; and the newest seq of
@@ -111,7 +111,8 @@ impl Chats {
         let added = if added.is_empty() {
             Vec::new()
         } else {
-            let rows = chats::some(&mut *snapshot, caller, &added).await?;
+            let mut rows = chats::some(&mut *snapshot, caller, &added).await?;
+            self.receipts.show_in(caller, &mut rows).await;
             views::all(&mut snapshot, caller, rows).await?
         };
 
@@ -133,7 +134,8 @@ impl Chats {
                 answered.push(nothing_yet(row.id, after_seq));
                 continue;
             }
-            let found = changes(&mut snapshot, caller, row, after_seq, (MESSAGES, left)).await?;
+            let page = (MESSAGES, left);
+            let found = changes(self, &mut snapshot, caller, row, after_seq, page).await?;
             left.spend(&found);
             answered.push(found);
         }
@@ -156,9 +158,10 @@ fn nothing_yet(chat_id: ChatId, after_seq: i64) -> Changes {
 }
 
 async fn changes(
+    chats: &Chats,
     snapshot: &mut PgConnection,
     caller: UserId,
-    row: ChatRow,
+    mut row: ChatRow,
     after_seq: i64,
     (limit, budget): (i64, Budget),
 ) -> Result<Changes> {
@@ -192,6 +195,9 @@ async fn changes(
 
     let chat_changed = row.changed_seq > from_seq && row.changed_seq <= to_seq;
     let members = views::members(snapshot, present).await?;
+    if chat_changed {
+        chats.receipts.show_in(caller, std::slice::from_mut(&mut row)).await;
+    }
     let chat_view =
         if chat_changed { Some(views::one(snapshot, caller, row).await?) } else { None };
     Ok(Changes {

@@ -3,12 +3,15 @@
 mod changes;
 mod invites;
 mod membership;
+mod pins;
+mod search;
 mod views;
 
 pub use crate::store::chats::ListPosition;
 pub use changes::SYNC_CHATS;
 pub use invites::{Invite, InvitePreview};
 pub use membership::GroupPatch;
+pub use search::{By, Found};
 
 use std::sync::Arc;
 
@@ -19,24 +22,24 @@ use crate::error::{Error, Result};
 use crate::log::append::{ChatLog, Request};
 use crate::log::command::Action;
 use crate::log::entry::Answer;
-use crate::model::chat::{Chat, Member, Pair};
+use crate::model::chat::{Chat, Member, Pair, SharedChat};
 use crate::model::id::{ChatId, CommandId, UserId};
+use crate::model::time::Timestamp;
 use crate::protocol::changes::Receipt;
+use crate::receipts::{LIVE_MEMBERS, Receipts};
 use crate::store::chats::ChatRow;
-use crate::store::{Pool, chats, members, users};
+use crate::store::{Pool, chats, members, receipts, users};
 
 /// Characters of a group's title and description.
 const TITLE_CHARS: usize = 128;
 const DESCRIPTION_CHARS: usize = 2_000;
-
-/// Receipts that opening a chat brings, at the most: of a large group, those who read furthest.
-const RECEIPTS: i64 = 200;
 
 /// Use cases around chats. Cheap to clone.
 #[derive(Clone)]
 pub struct Chats {
     pool: Pool,
     log: ChatLog,
+    receipts: Receipts,
     members_per_call: usize,
     /// Put before the paths of links.
     public_url: Arc<str>,
@@ -50,10 +53,10 @@ pub struct NewGroup {
 }
 
 impl Chats {
-    pub fn new(pool: Pool, log: ChatLog, config: &Config) -> Self {
+    pub fn new(pool: Pool, log: ChatLog, receipts: Receipts, config: &Config) -> Self {
         let public_url = config.mail.as_ref().map_or("", |mail| &mail.public_url);
         let members_per_call = config.limits.members_per_call;
-        Self { pool, log, members_per_call, public_url: public_url.into() }
+        Self { pool, log, receipts, members_per_call, public_url: public_url.into() }
     }
 
     /// Makes a group; the caller owns it.
@@ -125,11 +128,13 @@ impl Chats {
             return Ok(Vec::new());
         }
         let mut connection = self.pool.acquire().await?;
-        let rows = chats::some(&mut *connection, caller, ids).await?;
+        let mut rows = chats::some(&mut *connection, caller, ids).await?;
+        self.receipts.show_in(caller, &mut rows).await;
         views::all(&mut connection, caller, rows).await
     }
 
-    async fn view(&self, caller: UserId, row: ChatRow) -> Result<Chat> {
+    async fn view(&self, caller: UserId, mut row: ChatRow) -> Result<Chat> {
+        self.receipts.show_in(caller, std::slice::from_mut(&mut row)).await;
         let mut connection = self.pool.acquire().await?;
         views::one(&mut connection, caller, row).await
     }
@@ -153,6 +158,7 @@ impl Chats {
             last_activity_at: row.last_activity_at,
             chat: row.id,
         });
+        self.receipts.show_in(caller, &mut rows).await;
         Ok((views::all(&mut connection, caller, rows).await?, next))
     }
 
@@ -177,15 +183,46 @@ impl Chats {
         Ok((views::members(&mut connection, rows).await?, next))
     }
 
-    pub async fn receipts(&self, caller: UserId, chat: ChatId) -> Result<Vec<Receipt>> {
+    /// Up to where members have read who let the caller know, in the order of their ids; and where
+    /// the next part begins. Who has read nothing takes a place, but is left out.
+    ///
+    /// # Errors
+    /// `NotFound`, also where the caller is not in the chat.
+    pub async fn receipts(
+        &self,
+        caller: UserId,
+        chat: ChatId,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<(Vec<Receipt>, Option<UserId>)> {
         self.check_member(caller, chat).await?;
-        let rows = members::receipts(&self.pool, chat, RECEIPTS).await?;
-        let receipts = rows.into_iter().map(|(user_id, read_seq, at)| Receipt {
-            user_id,
-            read_seq,
-            at: at.into(),
+        let most = i64::try_from(limit).unwrap_or(100) + 1;
+        let mut rows = receipts::list(&self.pool, caller, chat, after, most).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| row.user_id);
+        let members: Vec<_> = rows.iter().map(|row| (chat, row.user_id)).collect();
+        let marks = self.receipts.of(&members).await;
+        let receipts = rows.into_iter().filter_map(|row| {
+            let (user_id, mut read_seq) = (row.user_id, row.read_seq);
+            let mut at = row.read_at.map(Timestamp::from);
+            if let Some(mark) = marks.get(&(chat, user_id)).filter(|mark| mark.seq > read_seq) {
+                (read_seq, at) = (mark.seq, Some(Timestamp::from_unix_millis(mark.at)));
+            }
+            Some(Receipt { user_id, read_seq, at: at? })
         });
-        Ok(receipts.collect())
+        Ok((receipts.collect(), next))
+    }
+
+    /// The receipts that opening a chat brings: all of them, or none where they are not live.
+    pub async fn live_receipts(&self, caller: UserId, chat: &Chat) -> Result<Vec<Receipt>> {
+        let SharedChat { id, member_count, .. } = chat.shared;
+        if member_count > LIVE_MEMBERS {
+            return Ok(Vec::new());
+        }
+        let limit = usize::try_from(LIVE_MEMBERS).unwrap_or(usize::MAX);
+        let (receipts, _) = self.receipts(caller, id, None, limit).await?;
+        Ok(receipts)
     }
 
     /// # Errors

@@ -103,6 +103,7 @@ pub const VARIABLES: &[Variable] = &[
     var("RATE_READ", "300/1m", "reading requests of a user"),
     var("RATE_CHANGE", "60/1m", "changes of a user's own records: profile, sessions, blocks"),
     var("RATE_SEND", "100/1m", "messages, edits and deletions of a user"),
+    var("RATE_MARK", "600/1m", "marks of reading of a user"),
     var("RATE_REACTION", "100/1m,5000/1d", "reactions of a user"),
     var("RATE_SEARCH", "30/1m,2000/1d", "searches of a user"),
     var("RATE_DIRECT", "20/10m,200/1d", "direct chats that a user opens"),

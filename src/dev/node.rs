@@ -79,7 +79,7 @@ pub(super) struct Settings {
 
 /// Load tests and several people's browsers come from one address here, and a load test's users send
 /// as fast as they are answered.
-const LIMITS: [(&str, &str); 23] = [
+const LIMITS: [(&str, &str); 24] = [
     ("RATE_ADDRESS", "200000/2s"),
     ("RATE_AUTH", "5000/5s"),
     ("RATE_SIGN_UP", "1000000/1m"),
@@ -89,6 +89,7 @@ const LIMITS: [(&str, &str); 23] = [
     ("RATE_READ", "1000000/1m"),
     ("RATE_CHANGE", "100000/1m"),
     ("RATE_SEND", "1000000/1m"),
+    ("RATE_MARK", "1000000/1m"),
     ("RATE_REACTION", "1000000/1m"),
     ("RATE_SEARCH", "100000/1m"),
     ("RATE_DIRECT", "100000/1m"),

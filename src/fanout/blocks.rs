@@ -1,4 +1,4 @@
-//! Whom the users of this node block, known to their connections and rooms.
+//! Whom the users of this node block, known to their connections and rooms; and who types unheard.
 //!
 //! A connection learns it before it enters its first room, and again whenever it changes. A room
 //! knows only whether anybody in it blocks anybody: where nobody does, an event costs one look at
@@ -55,6 +55,8 @@ impl Hub {
         let user = connection.user;
         let mut found = blocks::of_users(&self.inner.pool, &[user]).await?;
         connection.set_blocks(found.remove(&user).map(Arc::new));
+        let quiet = visibility::quiet_typists(&self.inner.pool, &[user]).await?;
+        connection.show_typing(quiet.is_empty());
         if self.inner.changes.load(Ordering::Acquire) != before {
             self.visibility_changed(&[user]);
         }
@@ -136,9 +138,11 @@ impl Hub {
         }
         let users: Vec<UserId> = here.iter().map(|(user, _)| *user).collect();
         let mut found = blocks::of_users(&self.inner.pool, &users).await?;
+        let quiet = visibility::quiet_typists(&self.inner.pool, &users).await?;
         for (user, connections) in here {
             let blocks = found.remove(&user).map(Arc::new);
             for connection in connections {
+                connection.show_typing(!quiet.contains(&user));
                 // First the connection, then its rooms: one that it enters meanwhile sees the new.
                 if connection.set_blocks(blocks.clone()) {
                     self.screen_rooms(connection.rooms());
@@ -156,10 +160,13 @@ impl Hub {
         }
     }
 
-    /// Whether what a connection's user does for the moment, such as typing, is for the others of a
-    /// chat to hear of. Not for the other one of a direct chat, where the user blocks them; whether
-    /// they block the user is known where they are.
+    /// Whether others of a chat may hear that a connection's user is typing. Nobody, where the user
+    /// does not want it; not the other one of a direct chat, where the user blocks them. Whether they
+    /// block the user is known where they are.
     pub fn may_be_heard(&self, author: &Connection, chat: ChatId) -> bool {
+        if !author.shows_typing() {
+            return false;
+        }
         let Some(blocks) = author.blocks() else { return true };
         let pair = self.rooms(chat).get(&chat).and_then(|room| room.pair);
         !pair.is_some_and(|pair| blocks.contains(&pair.low) || blocks.contains(&pair.high))

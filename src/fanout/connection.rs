@@ -1,6 +1,7 @@
 //! A connection, as the hub knows it: whose it is, what it is in, what waits for it.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwapOption;
@@ -16,6 +17,8 @@ pub struct Connection {
     chats: Mutex<Chats>,
     /// Whom the user blocks; nothing where that is nobody, as for nearly all.
     blocks: ArcSwapOption<HashSet<UserId>>,
+    /// Whether others may hear that the user is typing.
+    shows_typing: AtomicBool,
 }
 
 #[derive(Default)]
@@ -39,6 +42,7 @@ impl Connection {
             outbox: Outbox::new(outbox_bytes),
             chats: Mutex::default(),
             blocks: ArcSwapOption::empty(),
+            shows_typing: AtomicBool::new(true),
         }
     }
 
@@ -62,6 +66,14 @@ impl Connection {
             self.blocks.store(blocks);
         }
         is_new
+    }
+
+    pub(super) fn shows_typing(&self) -> bool {
+        self.shows_typing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn show_typing(&self, shows: bool) {
+        self.shows_typing.store(shows, Ordering::Relaxed);
     }
 
     /// The rooms that it is in.

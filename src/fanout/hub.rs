@@ -186,19 +186,38 @@ impl Hub {
         }
     }
 
-    /// Hands something ephemeral to whoever has opened the chat, but for its author and those who
-    /// block the author.
-    pub fn ephemeral(&self, chat: ChatId, author: UserId, name: &str, bytes: &bytes::Bytes) {
+    /// Whether anybody here has opened the chat beside this one.
+    pub fn is_open(&self, chat: ChatId, author: UserId) -> bool {
         let rooms = self.rooms(chat);
-        let Some(room) = rooms.get(&chat) else { return };
+        let Some(room) = rooms.get(&chat) else { return false };
+        let mut others = room.connections().iter().filter(|connection| connection.user != author);
+        others.any(|connection| connection.has_opened(chat))
+    }
+
+    /// Hands something ephemeral to whoever has opened the chat, but for its author and those who
+    /// block the author. Returns how many got it, and how many read too slowly for it.
+    pub fn ephemeral(
+        &self,
+        chat: ChatId,
+        author: UserId,
+        name: &str,
+        bytes: &bytes::Bytes,
+    ) -> (u64, u64) {
+        let (mut pushed, mut dropped) = (0, 0);
+        let rooms = self.rooms(chat);
+        let Some(room) = rooms.get(&chat) else { return (0, 0) };
         for connection in room.connections() {
             let wanted = connection.user != author
                 && connection.has_opened(chat)
                 && !connection.blocks().is_some_and(|blocks| blocks.contains(&author));
-            if wanted && !connection.outbox.push_ephemeral(name, bytes.clone()) {
-                self.inner.metrics.ephemera_dropped.increment(1);
+            if wanted && connection.outbox.push_ephemeral(name, bytes.clone()) {
+                pushed += 1;
+            } else if wanted {
+                dropped += 1;
             }
         }
+        self.inner.metrics.ephemera_dropped.increment(dropped);
+        (pushed, dropped)
     }
 
     /// The rooms of a partition.

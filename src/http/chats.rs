@@ -98,7 +98,7 @@ pub(super) async fn show_peers(presence: &Presence, caller: Caller, chats: &mut 
     presence.show_in(caller.user_id, peers.collect()).await;
 }
 
-async fn page_of_chats(
+pub(super) async fn page_of_chats(
     chats: &Chats,
     caller: Caller,
     query: &PageQuery,

@@ -12,6 +12,7 @@ pub mod admin;
 pub mod app_token;
 pub mod auth;
 pub mod blocks;
+pub mod chat_search;
 pub mod chats;
 mod docs;
 pub mod extract;
@@ -25,8 +26,10 @@ pub mod middleware;
 mod openapi;
 pub mod page;
 pub mod passwords;
+pub mod pins;
 pub mod presence;
 pub mod reactions;
+pub mod receipts;
 pub mod respond;
 pub mod search;
 pub mod server;
@@ -77,7 +80,8 @@ pub fn router(state: AppState) -> Router {
 /// The table of routes, by the class that each is counted in. Each path stands here for the reader,
 /// and at its handler for the document; [`At`] compares the two.
 fn table(state: &AppState) -> OpenApiRouter<AppState> {
-    let counted = [
+    // On the heap: the routes of all classes are more than a stack should hold at once.
+    let counted = vec![
         (Class::SignUp, sign_up_routes()),
         (Class::SignIn, sign_in_routes()),
         (Class::Mail, mail_routes()),
@@ -88,6 +92,7 @@ fn table(state: &AppState) -> OpenApiRouter<AppState> {
         (Class::Presence, presence_routes()),
         (Class::Send, send_routes()),
         (Class::Reaction, reaction_routes()),
+        (Class::Mark, mark_routes()),
         (Class::Direct, direct_routes()),
         (Class::Invite, invite_routes()),
         (Class::Join, join_routes()),
@@ -154,10 +159,12 @@ fn read_routes() -> Routes {
         .at("/user/blocks", routes!(blocks::list))
         .at("/user/{userId}", routes!(users::user))
         .at("/chats", routes!(chats::list))
+        .at("/chats/pinned", routes!(pins::pinned))
         .at("/chats/{chatId}", routes!(chats::find))
         .at("/chats/{chatId}/members", routes!(chats::members))
         .at("/chats/{chatId}/invites", routes!(invites::list))
         .at("/chats/{chatId}/changes", routes!(chats::changes))
+        .at("/chats/{chatId}/receipts", routes!(receipts::list))
         .at("/chats/{chatId}/messages", routes!(messages::list))
         .at("/chats/{chatId}/messages/{messageId}", routes!(messages::find))
         .at("/chats/{chatId}/messages/{messageId}/edits", routes!(messages::edits))
@@ -176,6 +183,8 @@ fn change_routes() -> Routes {
         .at("/user/block/{userId}", routes!(blocks::block, blocks::unblock))
         .at("/chats/{chatId}", routes!(chats::update, chats::delete))
         .at("/chats/{chatId}/leave", routes!(members::leave))
+        .at("/chats/{chatId}/pin", routes!(pins::pin))
+        .at("/chats/{chatId}/mute", routes!(pins::mute))
         .at("/chats/{chatId}/members/{userId}", routes!(members::change_role, members::remove))
         .at("/chats/{chatId}/invites/{code}", routes!(invites::revoke))
 }
@@ -184,6 +193,12 @@ fn search_routes() -> Routes {
     routes()
         .at("/user/search", routes!(users::search))
         .at("/messages/search", routes!(search::messages))
+        .at("/chats/search", routes!(chat_search::by_name))
+        .at("/chats/search/users", routes!(chat_search::by_people))
+}
+
+fn mark_routes() -> Routes {
+    routes().at("/chats/{chatId}/read", routes!(receipts::mark))
 }
 
 fn presence_routes() -> Routes {

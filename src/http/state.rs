@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
+use crate::receipts::Receipts;
 use crate::ws::Edge;
 
 #[derive(Clone)]
@@ -46,5 +47,6 @@ parts! {
     Chats => edge.chats,
     Messages => edge.messages,
     Presence => edge.presence,
+    Receipts => edge.receipts,
     Arc<Metrics> => edge.metrics,
 }

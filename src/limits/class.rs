@@ -101,6 +101,7 @@ classes! {
     Read "read" Caller "RATE_READ" "reading: lists, history, `getMessages`, `joinChat`, `sync`" => "429, `rateLimited`", limited_read read;
     Change "change" Caller "RATE_CHANGE" "changes of one's own records" => "429", limited_change change;
     Send "send" Caller "RATE_SEND" "messages, edits, deletions" => "429, `rateLimited`", limited_send send;
+    Mark "mark" Caller "RATE_MARK" "marking as read" => "429, `rateLimited`", limited_mark mark;
     Reaction "reaction" Caller "RATE_REACTION" "reactions" => "429, `rateLimited`", limited_reaction reaction;
     Search "search" Caller "RATE_SEARCH" "searches" => "429", limited_search search;
     Direct "direct" Caller "RATE_DIRECT" "direct chats opened" => "429", limited_direct direct;

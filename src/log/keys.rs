@@ -6,11 +6,15 @@
 //! | `<prefix>:{<tag>}:out` | stream | bounded tail | the owner | edges |
 //! | `<prefix>:{<tag>}:dead` | stream | the newest 10,000 | the owner | operators |
 //! | `<prefix>:{<tag>}:lease` | string | the lease's time | writers | writers |
+//! | `<prefix>:{<tag>}:read` | hash: `<chat>/<user>` → `<seq> <count> <at>` | a minute beyond being stored | edges | edges, the owner |
+//! | `<prefix>:{<tag>}:read:moved` | sorted set: marks to be stored | until they are | edges, the owner | the owner |
+//! | `<prefix>:{<tag>}:read:stored` | sorted set: marks that are | a minute | edges, the owner | the owner |
 //! | `<prefix>:{nodes}:names` | set | for ever | nodes | nodes |
 //! | `<prefix>:{nodes}:node:<name>` | string, boot id | the lease's time | that node | nodes |
 //! | `<prefix>:{limits-<shard>}:edges` | sorted set | for ever, its members 10 s | edges | edges |
 //! | `<prefix>:{limits-<shard>}:<class>:<subject>` | string | until it says nothing | edges | edges |
 //! | `<prefix>:live` | channel | – | edges | edges |
+//! | `<prefix>:receipts` | channel | – | edges | edges |
 //! | `<prefix>:presence:<user>` | hash: `<node>/<boot>` → since when, in ms | while the user is online | the nodes with their sockets; who cleans up after a dead one | edges |
 //! | `<prefix>:presence:of:<node>/<boot>` | set: users online there | the node's life | as above | who cleans up |
 //! | `<prefix>:{presence}:nodes` | hash: `<node>/<boot>` → last beat in ms, whole | until cleaned up | edges | edges |
@@ -63,6 +67,21 @@ impl Keys {
         self.of(partition, "lease")
     }
 
+    /// Up to where members have read: marks that Postgres may not have yet.
+    pub fn read(&self, partition: u16) -> String {
+        self.of(partition, "read")
+    }
+
+    /// The marks that it has not.
+    pub fn read_moved(&self, partition: u16) -> String {
+        self.of(partition, "read:moved")
+    }
+
+    /// Those that it has, kept a while longer.
+    pub fn read_stored(&self, partition: u16) -> String {
+        self.of(partition, "read:stored")
+    }
+
     pub fn node_names(&self) -> String {
         format!("{}:{{nodes}}:names", self.prefix)
     }
@@ -84,6 +103,11 @@ impl Keys {
     /// The channel of ephemera: typing, ended sessions, changed people.
     pub fn live_channel(&self) -> String {
         format!("{}:live", self.prefix)
+    }
+
+    /// The channel of marks, and of what a user did to their own chats.
+    pub fn receipts_channel(&self) -> String {
+        format!("{}:receipts", self.prefix)
     }
 
     /// Where a user is online.
@@ -138,7 +162,14 @@ mod tests {
         for partition in 0..16 {
             let slot = fred::util::redis_keyslot(keys.input(partition).as_bytes());
             assert_eq!(u32::from(slot) * 16 / SLOTS, u32::from(partition));
-            assert_eq!(slot, fred::util::redis_keyslot(keys.lease(partition).as_bytes()));
+            for key in [
+                keys.lease(partition),
+                keys.read(partition),
+                keys.read_moved(partition),
+                keys.read_stored(partition),
+            ] {
+                assert_eq!(slot, fred::util::redis_keyslot(key.as_bytes()), "{key}");
+            }
         }
     }
 

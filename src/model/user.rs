@@ -71,6 +71,10 @@ pub struct Privacy {
     pub group_invites: Audience,
     /// Whether a search finds them.
     pub discoverable: bool,
+    /// Whether others are told up to where they have read.
+    pub read_receipts: bool,
+    /// Whether others are told that they are typing.
+    pub typing: bool,
 }
 
 impl Default for Privacy {
@@ -80,6 +84,8 @@ impl Default for Privacy {
             direct_messages: Audience::Everyone,
             group_invites: Audience::Everyone,
             discoverable: true,
+            read_receipts: true,
+            typing: true,
         }
     }
 }
@@ -135,6 +141,8 @@ mod tests {
                 "directMessages": "everyone",
                 "groupInvites": "everyone",
                 "discoverable": true,
+                "readReceipts": true,
+                "typing": true,
             },
         });
         assert_eq!(serde_json::to_value(me).unwrap(), expected);

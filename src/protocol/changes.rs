@@ -49,6 +49,15 @@ pub struct Receipt {
     pub at: Timestamp,
 }
 
+/// The answer to `markRead`: how the chat stands for the caller then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Marked {
+    pub chat_id: ChatId,
+    pub read_seq: i64,
+    pub unread_count: i64,
+}
+
 /// The answer to `sync`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Synced {

@@ -41,6 +41,8 @@ notices! {
     SessionRevoked = "sessionRevoked",
     UserUpdated = "userUpdated",
     PresenceChanged = "presenceChanged",
+    ReadReceipt = "readReceipt",
+    ChatStateChanged = "chatStateChanged",
 }
 
 /// A notice as a frame.
@@ -204,6 +206,27 @@ pub struct Typing {
     pub chat_id: ChatId,
     pub user_id: UserId,
     pub typing: bool,
+}
+
+/// Somebody has read up to there.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReadReceipt {
+    pub chat_id: ChatId,
+    pub user_id: UserId,
+    pub read_seq: i64,
+}
+
+/// How a chat stands for the user themselves, who did something to it on another of their sockets.
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChatState {
+    pub chat_id: ChatId,
+    pub read_seq: i64,
+    pub unread_count: i64,
+    pub pinned: bool,
+    #[schema(required)]
+    pub muted_until: Option<Timestamp>,
 }
 
 /// Never with `online` or `lastSeenAt`: it goes to all alike, and those are not for all.

@@ -46,6 +46,7 @@ requests! {
     GetMessages = "getMessages",
     JoinChat = "joinChat",
     LeaveChat = "leaveChat",
+    MarkRead = "markRead",
     Typing = "typing",
     Sync = "sync",
     Subscribe = "subscribe",
@@ -167,6 +168,15 @@ pub struct GetMessages {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 100)]
     pub limit: Option<i64>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MarkRead {
+    pub chat_id: ChatId,
+    /// Beyond the newest event it is the newest.
+    #[schema(minimum = 0)]
+    pub seq: i64,
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]

@@ -195,6 +195,9 @@ pub async fn add_chat(db: &mut PgConnection, new: NewChat<'_>) -> Result<i64, sq
     .bind(new.pair.map(|pair| pair.high))
     .execute(&mut *db)
     .await?;
+    if new.kind == ChatKind::Group {
+        keep_name(&mut *db, new.id).await?;
+    }
     sqlx::query_scalar(
         "with joined as (
              insert into chat_members (chat_id, user_id, role, joined_at, joined_seq, changed_seq)
@@ -228,7 +231,7 @@ pub struct ChatPatch<'a> {
 
 /// Changes a chat, by event `seq`.
 pub async fn update_chat(
-    db: impl PgExecutor<'_>,
+    db: &mut PgConnection,
     chat: ChatId,
     patch: ChatPatch<'_>,
     seq: i64,
@@ -245,6 +248,24 @@ pub async fn update_chat(
     .bind(patch.title)
     .bind(patch.description)
     .bind(seq)
+    .execute(&mut *db)
+    .await?;
+    keep_name(db, chat).await
+}
+
+/// Brings what a search compares with up to what the chat is called.
+async fn keep_name(db: impl PgExecutor<'_>, chat: ChatId) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into chat_names (chat_id, title_key, description_key)
+         select id,
+                lower(normalize(coalesce(title, ''), nfkc)),
+                lower(normalize(coalesce(description, ''), nfkc))
+         from chats
+         where id = $1
+         on conflict (chat_id) do update
+         set title_key = excluded.title_key, description_key = excluded.description_key",
+    )
+    .bind(chat)
     .execute(db)
     .await?;
     Ok(())

@@ -55,7 +55,8 @@ macro_rules! select {
             "select c.id, c.kind, c.title, c.description, c.direct_low, c.direct_high, c.last_seq,
                     c.message_count, c.member_count, c.last_message_seq, c.last_activity_at,
                     c.changed_seq, c.created_at, c.updated_at, m.role, m.read_seq, m.read_count,
-                    m.pinned_at, m.muted_until
+                    m.pinned_at,
+                    case when m.muted_until > now() then m.muted_until end as muted_until
              from chat_members m
              join chats c on c.id = m.chat_id
              where m.user_id = $1 and m.left_seq is null and c.deleted_at is null ",

@@ -61,6 +61,8 @@ pub async fn bury(
              privacy_last_seen = 'nobody',
              privacy_direct_messages = 'nobody',
              privacy_group_invites = 'nobody',
+             privacy_read_receipts = false,
+             privacy_typing = false,
              discoverable = false,
              deleted_at = now(),
              updated_at = now()

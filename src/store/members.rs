@@ -232,23 +232,3 @@ pub async fn founders(db: impl PgExecutor<'_>, chat: ChatId) -> Result<Vec<(User
     let known = rows.into_iter().filter_map(|(user, role)| Some((user, Role::parse(&role)?)));
     Ok(known.collect())
 }
-
-/// Up to where the members who read anything have read, the furthest first.
-pub async fn receipts(
-    db: impl PgExecutor<'_>,
-    chat: ChatId,
-    limit: i64,
-) -> Result<Vec<(UserId, i64, OffsetDateTime)>> {
-    let rows = sqlx::query_as(
-        "select user_id, read_seq, read_at
-         from chat_members
-         where chat_id = $1 and left_seq is null and read_at is not null
-         order by read_seq desc, user_id
-         limit $2",
-    )
-    .bind(chat)
-    .bind(limit)
-    .fetch_all(db)
-    .await?;
-    Ok(rows)
-}

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod blocks;
 pub mod changes;
+pub mod chat_search;
 pub mod chats;
 pub mod deletion;
 pub mod events;
@@ -21,7 +22,9 @@ pub mod messages;
 pub mod one_time_tokens;
 pub mod operators;
 pub mod partitions;
+pub mod pins;
 pub mod reactions;
+pub mod receipts;
 pub mod refresh_tokens;
 pub mod search;
 pub mod sends;

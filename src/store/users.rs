@@ -16,11 +16,12 @@ macro_rules! columns {
         "users.id, users.username, users.email, users.display_name, users.bio, \
          users.email_verified, users.verified, users.role, users.privacy_last_seen, \
          users.privacy_direct_messages, users.privacy_group_invites, users.discoverable, \
-         users.created_at"
+         users.privacy_read_receipts, users.privacy_typing, users.created_at"
     };
 }
 
 #[derive(Debug, FromRow)]
+#[expect(clippy::struct_excessive_bools, reason = "a row, as the table has it")]
 struct UserRow {
     id: UserId,
     username: String,
@@ -34,6 +35,8 @@ struct UserRow {
     privacy_direct_messages: Audience,
     privacy_group_invites: Audience,
     discoverable: bool,
+    privacy_read_receipts: bool,
+    privacy_typing: bool,
     created_at: OffsetDateTime,
 }
 
@@ -59,6 +62,8 @@ impl From<UserRow> for Me {
                 direct_messages: row.privacy_direct_messages,
                 group_invites: row.privacy_group_invites,
                 discoverable: row.discoverable,
+                read_receipts: row.privacy_read_receipts,
+                typing: row.privacy_typing,
             },
         }
     }
@@ -145,6 +150,8 @@ pub struct Edit<'a> {
     pub direct_messages: Option<Audience>,
     pub group_invites: Option<Audience>,
     pub discoverable: Option<bool>,
+    pub read_receipts: Option<bool>,
+    pub typing: Option<bool>,
 }
 
 /// Changes a user who has not been deleted.
@@ -161,6 +168,8 @@ pub async fn edit(db: impl PgExecutor<'_>, id: UserId, edit: Edit<'_>) -> Result
              privacy_direct_messages = coalesce($6, privacy_direct_messages),
              privacy_group_invites = coalesce($7, privacy_group_invites),
              discoverable = coalesce($8, discoverable),
+             privacy_read_receipts = coalesce($9, privacy_read_receipts),
+             privacy_typing = coalesce($10, privacy_typing),
              updated_at = now()
          where users.id = $1
            and users.deleted_at is null
@@ -175,6 +184,8 @@ pub async fn edit(db: impl PgExecutor<'_>, id: UserId, edit: Edit<'_>) -> Result
     .bind(edit.direct_messages)
     .bind(edit.group_invites)
     .bind(edit.discoverable)
+    .bind(edit.read_receipts)
+    .bind(edit.typing)
     .fetch_optional(db)
     .await
     .on_constraint(&[("users_username_key", "username")])?;

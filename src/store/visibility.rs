@@ -271,6 +271,16 @@ async fn own(
     Ok(found)
 }
 
+/// Of these users, who does not want others to know that they are typing.
+pub async fn quiet_typists(db: impl PgExecutor<'_>, users: &[UserId]) -> Result<HashSet<UserId>> {
+    let quiet: Vec<UserId> =
+        sqlx::query_scalar("select id from users where id = any($1) and not privacy_typing")
+            .bind(users)
+            .fetch_all(db)
+            .await?;
+    Ok(quiet.into_iter().collect())
+}
+
 /// Notes that the blocks or the privacy of these users changed, in the transaction that changes
 /// them.
 pub async fn note_change(db: &mut PgConnection, users: &[UserId]) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::CODES;
 use crate::model::event::EventKind;
 use crate::model::presence::UserPresence;
-use crate::protocol::changes::{MessagePage, Synced};
+use crate::protocol::changes::{Marked, MessagePage, Synced};
 use crate::protocol::close::Close;
 use crate::protocol::push::{self, Notice};
 use crate::protocol::request::{self, ID_CHARS, RequestKind};
@@ -180,6 +180,7 @@ impl Parts {
             RequestKind::GetMessages => self.pair::<request::GetMessages, MessagePage>(),
             RequestKind::JoinChat => self.pair::<request::JoinChat, Joined>(),
             RequestKind::LeaveChat => self.pair::<request::LeaveChat, Nothing>(),
+            RequestKind::MarkRead => self.pair::<request::MarkRead, Marked>(),
             RequestKind::Typing => self.pair::<request::Typing, Nothing>(),
             RequestKind::Sync => self.pair::<request::Sync, Synced>(),
             RequestKind::Subscribe => self.pair::<request::Subscribe, Nothing>(),
@@ -229,6 +230,8 @@ impl Parts {
             Notice::SessionRevoked => self.schema::<push::SessionRevoked>(),
             Notice::UserUpdated => self.schema::<push::UserUpdated<'_>>(),
             Notice::PresenceChanged => self.schema::<UserPresence>(),
+            Notice::ReadReceipt => self.schema::<push::ReadReceipt>(),
+            Notice::ChatStateChanged => self.schema::<push::ChatState>(),
         }
     }
 

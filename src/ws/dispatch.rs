@@ -23,12 +23,13 @@ use crate::model::chat::Chat;
 use crate::model::id::ChatId;
 use crate::model::presence::UserPresence;
 use crate::presence::MOST_FOLLOWED;
-use crate::protocol::changes::{Changes, Receipt, Synced};
+use crate::protocol::changes::{Changes, Marked, Receipt, Synced};
 use crate::protocol::push::Wanted;
 use crate::protocol::request::{
     DeleteMessage, EditMessage, Envelope, GetMessages, ID_CHARS, JoinChat, Known, LeaveChat,
-    PresenceOf, ReactionRequest, RequestKind, SendMessage, Subscribe, Sync, Typing,
+    MarkRead, PresenceOf, ReactionRequest, RequestKind, SendMessage, Subscribe, Sync, Typing,
 };
+use crate::receipts::Mark;
 
 /// How a frame was taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -79,8 +80,8 @@ pub(super) async fn take(
     // Boxed: the states of rare requests would make every idle connection's task larger.
     let outcome = Box::pin(rare(edge, connection, kind, envelope)).await;
     let told = outcome.as_ref().copied();
-    // A command is counted when its answer comes.
-    if told.is_err() || !is_command(kind) {
+    // What is answered later is counted then.
+    if told.is_err() || !is_answered_later(kind) {
         requests.answered(kind, told, began.elapsed());
     }
     match outcome {
@@ -89,14 +90,15 @@ pub(super) async fn take(
     }
 }
 
-/// Whether a request becomes a command, whose answer comes later.
-const fn is_command(kind: RequestKind) -> bool {
+/// Whether a request becomes a command, or a mark: their answers come later.
+const fn is_answered_later(kind: RequestKind) -> bool {
     match kind {
         RequestKind::SendMessage
         | RequestKind::EditMessage
         | RequestKind::DeleteMessage
         | RequestKind::AddReaction
-        | RequestKind::RemoveReaction => true,
+        | RequestKind::RemoveReaction
+        | RequestKind::MarkRead => true,
         RequestKind::Authenticate
         | RequestKind::GetMessages
         | RequestKind::JoinChat
@@ -180,6 +182,7 @@ async fn rare(
         }
         RequestKind::GetMessages => get_messages(edge, connection, id, data).await,
         RequestKind::Sync => sync(edge, connection, id, data).await,
+        RequestKind::MarkRead => mark_read(edge, connection, id, data),
         RequestKind::Typing => typing(edge, connection, id, data).await,
         RequestKind::SubscribePresence => follow_presence(edge, connection, id, data).await,
         RequestKind::UnsubscribePresence => {
@@ -300,6 +303,33 @@ async fn get_messages(
     Ok(())
 }
 
+/// Answered when it is set, together with other marks of the moment; what the socket asks behind it
+/// does not wait.
+fn mark_read(
+    edge: &Edge,
+    connection: &Arc<Connection>,
+    id: Option<&str>,
+    data: Option<&RawValue>,
+) -> Result<()> {
+    let MarkRead { chat_id, seq } = parse(data)?;
+    let (user, from) = (connection.user, Some(connection.id));
+    let mark = Mark { chat: chat_id, user, seq: Some(seq), from };
+    connection.outbox.expect_answer();
+    let connection = Arc::clone(connection);
+    let (id, metrics, began) = (id.map(str::to_owned), Arc::clone(&edge.metrics), Instant::now());
+    let done = move |outcome: Result<Marked>| {
+        let told = outcome.as_ref().map(drop);
+        metrics.requests.answered(RequestKind::MarkRead, told, began.elapsed());
+        let answer = id.map(|id| match outcome {
+            Ok(marked) => frame::done(&id, marked),
+            Err(error) => frame::failed(&id, &error),
+        });
+        connection.outbox.late_answer(answer);
+    };
+    edge.receipts.submit(mark, Box::new(done));
+    Ok(())
+}
+
 async fn typing(
     edge: &Edge,
     connection: &Connection,
@@ -359,16 +389,20 @@ async fn join_chat(
     data: Option<&RawValue>,
 ) -> Result<()> {
     let JoinChat { chat_id, after_seq } = parse(data)?;
-    // Held first and read afterwards, so that catching up and live pushes leave no hole.
+    // Opened first: a receipt that comes while the others are read is pushed. Held first and read
+    // afterwards, too, so that catching up and live pushes leave no hole.
+    let was_open = connection.has_opened(chat_id);
+    connection.open(chat_id);
     if after_seq.is_some() {
         connection.outbox.hold(chat_id);
     }
     let joined = joined(edge, connection, chat_id, after_seq).await;
     let changes = joined.as_ref().ok().and_then(|joined| joined.changes.as_ref());
     let covered = changes.map_or(Covered::Nothing, covered_by);
-    if let Ok(joined) = &joined {
-        connection.open(chat_id);
-        answer(connection, id, joined);
+    match &joined {
+        Ok(joined) => answer(connection, id, joined),
+        Err(_) if !was_open => connection.close(chat_id),
+        Err(_) => {}
     }
     if after_seq.is_some() {
         connection.outbox.release(chat_id, covered);
@@ -385,7 +419,7 @@ async fn joined(
     let user = connection.user;
     let mut chat = edge.chats.find(user, chat_id).await?;
     edge.presence.show_in(user, chat.peer.iter_mut().collect()).await;
-    let receipts = edge.chats.receipts(user, chat_id).await?;
+    let receipts = edge.chats.live_receipts(user, &chat).await?;
     let changes = match after_seq {
         Some(after_seq) => Some(edge.chats.changes(user, chat_id, after_seq, None).await?),
         None => None,

@@ -33,6 +33,7 @@ pub(super) const fn class_of(kind: RequestKind) -> Class {
         }
         RequestKind::AddReaction | RequestKind::RemoveReaction => Class::Reaction,
         RequestKind::JoinChat | RequestKind::GetMessages | RequestKind::Sync => Class::Read,
+        RequestKind::MarkRead => Class::Mark,
         RequestKind::SubscribePresence => Class::Presence,
         RequestKind::Typing => Class::Typing,
         // These cost nothing but their frame.

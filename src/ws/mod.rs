@@ -37,6 +37,7 @@ use crate::limits::{Class, ClientAddress, Limits, Subject};
 use crate::messages::Messages;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
+use crate::receipts::Receipts;
 
 /// What a browser names in `Sec-WebSocket-Protocol`, and the server answers.
 const PROTOCOL: &str = "chat.v1";
@@ -59,6 +60,7 @@ pub struct Edge {
     pub hub: Hub,
     pub ephemera: Ephemera,
     pub presence: Presence,
+    pub receipts: Receipts,
     pub health: Health,
     pub limits: Limits,
     pub config: Arc<Config>,

@@ -19,6 +19,7 @@ mod people;
 mod presence;
 mod problems;
 mod reactions;
+mod receipts;
 mod search;
 mod secrets;
 mod sockets;

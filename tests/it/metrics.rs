@@ -35,6 +35,7 @@ const UNMOVED: &[(&str, &str)] = &[
     ("chat_presence_rewrites_total", "Redis back without its data"),
     ("chat_publish_failed_total", "Redis away"),
     ("chat_rate_limited_total", "somebody who asks too much"),
+    ("chat_receipt_lag_seconds", "a moment's state"),
     ("chat_redis_commands_queued", "a moment's state"),
     ("chat_redis_errors_total", "Redis away"),
     ("chat_resyncs_total", "thousands of events missed"),
@@ -145,6 +146,7 @@ async fn use_it(nodes: &[TestApp]) -> [Socket; 2] {
         socket.request("joinChat", json!({ "chatId": chat })).await;
     }
     here.request("typing", json!({ "chatId": chat, "typing": true })).await;
+    there.request("markRead", json!({ "chatId": chat, "seq": 3 })).await;
     let known = json!({ "chats": [{ "chatId": chat, "afterSeq": 0 }] });
     there.request("sync", known).await;
     here.request("getMessages", json!({ "chatId": chat })).await;

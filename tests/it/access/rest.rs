@@ -81,7 +81,9 @@ async fn ask(world: &World, row: &Row, role: Role, ids: &Ids) -> (Result<Outcome
     let method: Method = method.parse().expect("a method");
     let path = match row.what {
         "GET /api/v1/messages/search" => format!("{path}?q=word&chatId={}", ids.chat),
-        "GET /api/v1/user/search" => format!("{path}?q=author"),
+        "GET /api/v1/user/search"
+        | "GET /api/v1/chats/search"
+        | "GET /api/v1/chats/search/users" => format!("{path}?q=author"),
         "GET /api/v1/user/presence" => format!("{path}?ids={}", ids.user),
         _ => path,
     };
@@ -151,6 +153,9 @@ async fn body(world: &World, row: &Row, role: Role, ids: &Ids) -> Option<Value> 
         ("PATCH ", "/admin/users/{userId}") => json!({ "verified": true }),
         ("POST ", "/admin/users/{userId}/suspend") => json!({ "reason": "a reason" }),
         ("PATCH ", "/chats/{chatId}") => json!({ "title": "another title" }),
+        ("PATCH ", "/chats/{chatId}/read") => json!({ "seq": 1 }),
+        ("PATCH ", "/chats/{chatId}/pin") => json!({ "pinned": true }),
+        ("PATCH ", "/chats/{chatId}/mute") => json!({ "until": null }),
         ("POST ", "/chats/{chatId}/members") => json!({ "userIds": [ids.user] }),
         ("PATCH ", "/chats/{chatId}/members/{userId}") => json!({ "role": "moderator" }),
         ("POST ", "/chats/{chatId}/invites") => json!({}),

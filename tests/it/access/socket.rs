@@ -92,6 +92,7 @@ async fn data(world: &World, row: &Row, role: Role, ids: &Ids) -> Value {
         }
         "getMessages" | "leaveChat" => json!({ "chatId": chat }),
         "joinChat" => json!({ "chatId": chat, "afterSeq": 0 }),
+        "markRead" => json!({ "chatId": chat, "seq": 1 }),
         "typing" => json!({ "chatId": chat, "typing": true }),
         "sync" => json!({ "chats": [{ "chatId": chat, "afterSeq": 0 }] }),
         "subscribePresence" | "unsubscribePresence" => json!({ "userIds": [ids.user] }),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde_json::Value;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::TestApp;
@@ -39,6 +40,7 @@ pub(crate) async fn check_chat(app: &TestApp, chat: &str, sent: &[Sent]) -> i64 
     let ordinals: Vec<i64> = stored.iter().map(|row| row.3).collect();
     assert_eq!(ordinals, (1..=message_count).collect::<Vec<_>>(), "the messages' numbers");
 
+    check_unread(&mut db, chat).await;
     let mut by_client_id = HashMap::new();
     for (seq, id, client_id, _, body) in stored {
         assert!(by_client_id.insert(client_id, (seq, id, body)).is_none(), "{client_id} twice");
@@ -50,6 +52,25 @@ pub(crate) async fn check_chat(app: &TestApp, chat: &str, sent: &[Sent]) -> i64 
         assert_eq!(body.as_deref(), Some(message.body.as_str()));
     }
     last_seq
+}
+
+/// I11: what is unread is known without counting, and equals what counting gives.
+async fn check_unread(db: &mut PgConnection, chat: Uuid) {
+    let wrong: Vec<(Uuid, i64, i64, i64)> = sqlx::query_as(
+        "select m.user_id, m.read_seq, m.read_count, n.n
+         from chat_members m
+         cross join lateral (
+             select count(*) as n
+             from messages s
+             where s.chat_id = m.chat_id and s.seq <= m.read_seq
+         ) n
+         where m.chat_id = $1 and m.left_seq is null and m.read_count <> n.n",
+    )
+    .bind(chat)
+    .fetch_all(db)
+    .await
+    .expect("the statement runs");
+    assert!(wrong.is_empty(), "read_count is not what is at or below read_seq: {wrong:?}");
 }
 
 /// The seqs of pushes.

@@ -47,13 +47,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 const PARTITIONS: u16 = 8;
 
 /// The limits beside those at the door.
-const LIMITS: [&str; 16] = [
+const LIMITS: [&str; 17] = [
     "RATE_SIGN_UP",
     "RATE_SIGN_IN",
     "RATE_MAIL",
     "RATE_READ",
     "RATE_CHANGE",
     "RATE_SEND",
+    "RATE_MARK",
     "RATE_REACTION",
     "RATE_SEARCH",
     "RATE_DIRECT",

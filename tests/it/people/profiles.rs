@@ -20,7 +20,7 @@ async fn a_profile_is_edited_field_by_field() {
     let edited = edit(json!({ "privacy": { "lastSeen": "contacts" } })).await.expect(200).body;
     let privacy = json!({
         "lastSeen": "contacts", "directMessages": "everyone", "groupInvites": "everyone",
-        "discoverable": true,
+        "discoverable": true, "readReceipts": true, "typing": true,
     });
     assert_eq!(edited["privacy"], privacy, "the settings that were left out stay");
     assert_eq!(edited["bio"], bio);
