@@ -97,7 +97,8 @@ pub async fn changed(
     chats: &[ChatId],
     limit: i64,
 ) -> Result<Vec<Changed>> {
-    // All of it is one snapshot: what is not in it of a chat has a seq above `last_seq`.
+    // All of it is one snapshot: what is not in it of a chat has a seq above `last_seq`. `has_file` is
+    // for what messages will say of their files; now none has any.
     let rows: Vec<ChangedRow> = sqlx::query_as(
         "select c.id as chat_id, coalesce(p.seq, 0) as from_seq, c.last_seq,
                 m.seq, m.sender_id, m.created_at, m.body, m.has_file, m.is_deleted, m.changed_seq

@@ -57,7 +57,10 @@ fn bodies(answer: &Answer) -> Vec<String> {
 /// What is marked of an item's text.
 fn marked(item: &Value) -> Vec<&str> {
     let parts = item["highlight"]["parts"].as_array().expect("a list").iter();
-    parts.filter(|part| part["hit"] == true).map(|part| part["text"].as_str().unwrap()).collect()
+    parts
+        .filter(|part| part["hit"] == true)
+        .map(|part| part["text"].as_str().expect("a text"))
+        .collect()
 }
 
 /// A query string, every byte of it escaped that could mean anything.
