@@ -148,26 +148,26 @@ measure() { # what, who, arguments of curl
       printf "%-44s %3d found   p50 %6.1f ms   p99 %6.1f ms\n", what, items, times[int((NR + 1) / 2)], times[NR == i ? i : i + (NR * 0.99 > i)] }'
 }
 for who in big many all; do
-  measure "a common word ($common)" $who -d "q=\"$common\""
-  measure "a frequent word ($frequent)" $who -d "q=\"$frequent\""
-  measure "a middling word ($middle)" $who -d "q=\"$middle\""
-  measure "a rare word ($rare)" $who -d "q=\"$rare\""
-  measure 'a word that is nowhere' $who -d "q=\"$none\""
-  measure 'two frequent words' $who -d "q=\"$frequent\" \"$(word 45)\""
-  measure 'the beginning of a word' $who -d 'q=zel'
-  measure 'a beginning of two letters' $who -d 'q=xa'
+  measure "a common word ($common)" $who --data-urlencode "q=\"$common\""
+  measure "a frequent word ($frequent)" $who --data-urlencode "q=\"$frequent\""
+  measure "a middling word ($middle)" $who --data-urlencode "q=\"$middle\""
+  measure "a rare word ($rare)" $who --data-urlencode "q=\"$rare\""
+  measure 'a word that is nowhere' $who --data-urlencode "q=\"$none\""
+  measure 'two frequent words' $who --data-urlencode "q=\"$frequent\" \"$(word 45)\""
+  measure 'the beginning of a word' $who --data-urlencode 'q=zel'
+  measure 'a beginning of two letters' $who --data-urlencode 'q=xa'
   measure 'a phrase' $who --data-urlencode "q=\"$phrase\""
   measure 'a pair of Chinese characters' $who --data-urlencode "q=$han"
   measure 'one Chinese character' $who --data-urlencode "q=${han:0:1}"
-  measure 'a frequent word by one sender' $who -d "q=\"$frequent\"" -d "from=$sender"
-  measure 'a frequent word, half a year ago' $who -d "q=\"$frequent\"" -d "before=$(date -ud '6 months ago' +%FT%TZ)"
+  measure 'a frequent word by one sender' $who --data-urlencode "q=\"$frequent\"" -d "from=$sender"
+  measure 'a frequent word, half a year ago' $who --data-urlencode "q=\"$frequent\"" -d "before=$(date -ud '6 months ago' +%FT%TZ)"
   # The twentieth page.
   cursor=
   for _ in $(seq 19); do
-    next=$(curl -sG -H "authorization: Bearer ${token[$who]}" "$api/v1/messages/search" -d "q=\"$frequent\"" ${cursor:+-d "cursor=$cursor"} | sed -n 's/.*"nextCursor":"\([^"]*\)".*/\1/p')
+    next=$(curl -sG -H "authorization: Bearer ${token[$who]}" "$api/v1/messages/search" --data-urlencode "q=\"$frequent\"" ${cursor:+-d "cursor=$cursor"} | sed -n 's/.*"nextCursor":"\([^"]*\)".*/\1/p')
     [[ -n $next ]] || break
     cursor=$next
   done
-  measure 'a frequent word, the 20th page' $who -d "q=\"$frequent\"" -d "cursor=$cursor"
+  measure 'a frequent word, the 20th page' $who --data-urlencode "q=\"$frequent\"" -d "cursor=$cursor"
 done
 exit $failed
