@@ -22,7 +22,7 @@ def owned():
              "max(chat_partitions_backlogged{$S})", steps=bad_from(1)),
         stat("Fence rejections, 15 min", "A stale owner tried to write, and was stopped.", "short",
              "sum(increase(chat_fence_rejected_total{$S}[15m]))", steps=bad_above(1, 10)),
-        stat("Dead letters, 15 min", "Commands set aside. `chat-service admin dead-letters` lists them.", "short",
+        stat("Dead letters, 15 min", "Commands set aside, into the `dead` stream of their partition.", "short",
              "sum(increase(chat_dead_letters_total{$S}[15m]))", steps=bad_from(1)),
     ]
 
