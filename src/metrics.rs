@@ -220,31 +220,31 @@ metrics! {
             mails_failed = "failed",
             mails_dropped = "dropped",
         }
-        counter "chat_jobs_done_total" by "job" Count "Slots of the timetable whose work this node has done." {
+        counter "chat_jobs_done_total" by "name" Count "Slots of the timetable whose work this node has done." {
             expired_done = "expiredRefreshTokens",
             sessions_done = "inactiveSessions",
             revoked_done = "revokedRefreshTokens",
             audit_done = "oldAuditRows",
         }
-        counter "chat_jobs_failed_total" by "job" Count "Runs of a job that failed on this node; each is tried again." {
+        counter "chat_jobs_failed_total" by "name" Count "Runs of a job that failed on this node; each is tried again." {
             expired_failed = "expiredRefreshTokens",
             sessions_failed = "inactiveSessions",
             revoked_failed = "revokedRefreshTokens",
             audit_failed = "oldAuditRows",
         }
-        counter "chat_job_rows_total" by "job" Count "Rows that a job has ended or deleted on this node." {
+        counter "chat_job_rows_total" by "name" Count "Rows that a job has ended or deleted on this node." {
             expired_rows = "expiredRefreshTokens",
             sessions_rows = "inactiveSessions",
             revoked_rows = "revokedRefreshTokens",
             audit_rows = "oldAuditRows",
         }
-        gauge "chat_job_late_seconds" by "job" Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done." {
+        gauge "chat_job_late_seconds" by "name" Seconds "How long the work of a job's slot has been waiting to be done; 0 where it is done." {
             expired_late = "expiredRefreshTokens",
             sessions_late = "inactiveSessions",
             revoked_late = "revokedRefreshTokens",
             audit_late = "oldAuditRows",
         }
-        gauge "chat_job_last_success_timestamp_seconds" by "job" Seconds "When a job was last done anywhere in the cluster, as Unix time." {
+        gauge "chat_job_last_success_timestamp_seconds" by "name" Seconds "When a job was last done anywhere in the cluster, as Unix time." {
             expired_last = "expiredRefreshTokens",
             sessions_last = "inactiveSessions",
             revoked_last = "revokedRefreshTokens",
