@@ -151,6 +151,10 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{308}' | '\u{ad}' | '\u{200d}' | '\u{fe0f}')
+}
+
 fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(piece(), 0..12).prop_map(|pieces| pieces.concat())
 }
@@ -159,6 +163,10 @@ proptest! {
     #[test]
     fn every_word_of_a_text_finds_it(text in text()) {
         for word in words(&text) {
+            // Marks behind a word change it, and are not a part of it where a soft hyphen is between.
+            if text[word.end..].starts_with(is_mark) {
+                continue;
+            }
             let quoted = format!("\"{}\"", &text[word.start..word.end]);
             // Marks that stood on something else before are on nothing when they stand alone.
             if let Ok(query) = Query::parse(&quoted) {
