@@ -3,5 +3,6 @@
 mod authentication;
 mod catching_up;
 mod frames;
+mod long_absence;
 mod pushes;
 mod slow_readers;
