@@ -1,7 +1,7 @@
-"""What is done beside the requests: by the clock, and by mail."""
+"""What is done beside the requests: by the clock, by mail, and behind the writers."""
 
 import form
-from form import bad_above, bad_from, lines, rate, stat
+from form import bad_above, bad_from, lines, quantiles, rate, stat
 
 
 def late():
@@ -28,6 +28,24 @@ def jobs():
     ]
 
 
+def behind():
+    return [
+        lines("How far is search behind?", "The longest wait of an event that search does not know yet.", "s",
+              ("max by (node) (chat_search_lag_seconds{$S})", "{{node}}")),
+        lines("Events that search does not know", "Of the partitions of each node.", "short",
+              ("sum by (node) (chat_search_lag_messages{$S})", "{{node}}")),
+        lines("Messages indexed", "Written into the index, or taken out of it.", "ops", (rate("chat_search_indexed_total", "node"), "{{node}}")),
+        lines("A round of indexing", "Reading what changed, and writing it down.", "s", *quantiles("chat_search_index_seconds")),
+        lines("Rounds of indexing that failed", "They are tried again.", "short",
+              ("sum by (node) (increase(chat_search_failures_total{$S}[1h]))", "{{node}}")),
+        lines("How long do marks of reading wait?", "The oldest that Postgres does not have yet.", "s",
+              ("max by (node) (chat_receipt_lag_seconds{$S})", "{{node}}")),
+        lines("Marks of reading", "By what became of them.", "ops", (rate("chat_receipts_total", "step"), "{{step}}")),
+        lines("Marks of one call of Redis", "More is cheaper.", "short",
+              (rate("chat_receipts_total", "", 'step="marked"') + " / " + rate("chat_receipt_calls_total"), "")),
+    ]
+
+
 def board():
-    rows = [("Is anything late?", late()), ("Jobs and mails", jobs())]
-    return form.board("chat-work", "Chat / Jobs and mail", "Work by the clock, and mails.", rows)
+    rows = [("Is anything late?", late()), ("Jobs and mails", jobs()), ("Search and marks of reading", behind())]
+    return form.board("chat-work", "Chat / Jobs and mail", "Work by the clock, mails, search and marks of reading.", rows)
