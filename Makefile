@@ -68,6 +68,11 @@ helm-docs: ## Make the chart's README.md of its values
 check-metrics: ## Have promtool look at the metrics of the running cluster
 	scripts/check-metrics.sh
 
+.PHONY: check-dashboards
+check-dashboards: tools ## Ask a Prometheus beside a private cluster every expression of dashboards and rules
+	$(BUILD)
+	scripts/check-dashboards.sh
+
 .PHONY: clean-data
 clean-data: ## End the cluster and remove its data
 	@if [ -x $(CHAT) ]; then $(CHAT) dev --clean; else rm -rf target/dev; fi
